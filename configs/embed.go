@@ -6,6 +6,8 @@ package configs
 
 import _ "embed"
 
+//go:generate go run ./internal/generate
+
 // Collector is collector.yaml, the configuration that a runner runs with: YAML of the OpenTelemetry Collector, with
 // references to environment variables still in it.
 //
