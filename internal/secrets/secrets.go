@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package secrets finds values that look like credentials or e-mail addresses. The list of patterns is published in
+// docs/secrets.md, with the look-alikes that each must not match.
+package secrets
+
+import (
+	"regexp"
+	"strings"
+)
+
+// minLength is the length, in bytes, below which no pattern can match: a@b.co.
+const minLength = 6
+
+// Pattern is one kind of secret.
+type Pattern struct {
+	// Name is what replaces the value and what is counted: jwt.
+	Name string
+	// Description says what it finds, in a sentence for the documentation.
+	Description string
+	// Expression is the regular expression (RE2) that a part of the value has to match.
+	Expression string
+
+	hints  []string // one of them is in every match: a cheap first look
+	regexp *regexp.Regexp
+	accept func(match string) bool // a second look that a regular expression cannot take; nil accepts
+}
+
+// Detector holds the compiled patterns. It is safe for concurrent use.
+type Detector struct{ patterns []Pattern }
+
+// NewDetector compiles the published patterns.
+func NewDetector() *Detector {
+	d := &Detector{patterns: patterns()}
+	for i := range d.patterns {
+		d.patterns[i].regexp = regexp.MustCompile(d.patterns[i].Expression)
+	}
+	return d
+}
+
+// Patterns lists the patterns in the order in which they are tried.
+func (d *Detector) Patterns() []Pattern { return d.patterns }
+
+// Find returns the name of the first pattern that value matches, or "" when it looks harmless.
+func (d *Detector) Find(value string) string {
+	if len(value) < minLength {
+		return ""
+	}
+	for i := range d.patterns {
+		p := &d.patterns[i]
+		if p.hinted(value) && p.match(value) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+func (p *Pattern) hinted(value string) bool {
+	for _, h := range p.hints {
+		if strings.Contains(value, h) {
+			return true
+		}
+	}
+	return len(p.hints) == 0
+}
+
+func (p *Pattern) match(value string) bool {
+	if p.accept == nil {
+		return p.regexp.MatchString(value)
+	}
+	for _, m := range p.regexp.FindAllString(value, -1) {
+		if p.accept(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasDigitAndLetter tells a token from words: "Bearer authentication-not-configured" has no digit.
+func hasDigitAndLetter(s string) bool {
+	return strings.ContainsAny(s, "0123456789") &&
+		strings.ContainsFunc(s, func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' })
+}

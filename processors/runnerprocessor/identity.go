@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runnerprocessor
+
+import (
+	"slices"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/otlptranslator"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+// maxCachedNames bounds the caches that are keyed by what targets expose.
+const maxCachedNames = 1 << 14
+
+// pointIdentity are labels that the exporter sets from the resource and the metric. A point must not bring its own.
+var pointIdentity = []string{model.MetricNameLabel, model.JobLabel, model.InstanceLabel}
+
+// identity is the runner's metadata, and the rule that nothing a target exposes can pass for it.
+type identity struct {
+	keys   []string // sorted
+	values map[string]string
+	namers []otlptranslator.LabelNamer
+
+	collisions map[string]string // attribute name -> the identity label that it would become; "" for none
+}
+
+func newIdentity(metadata map[string]string) *identity {
+	return &identity{
+		keys:   sortedKeys(metadata),
+		values: metadata,
+		// The ways in which exporters turn an attribute name into a label name: all are guarded, whichever one is in use.
+		namers:     []otlptranslator.LabelNamer{{UTF8Allowed: true}, {}, {UnderscoreLabelSanitization: true}, {PreserveMultipleUnderscores: true}},
+		collisions: map[string]string{},
+	}
+}
+
+// collision returns the identity label that an attribute would become in the store, or "".
+func (id *identity) collision(name string) string {
+	if key, ok := id.collisions[name]; ok {
+		return key
+	}
+	if len(id.collisions) >= maxCachedNames {
+		clear(id.collisions)
+	}
+	key := id.findCollision(name)
+	id.collisions[name] = key
+	return key
+}
+
+func (id *identity) findCollision(name string) string {
+	for i := range id.namers {
+		label, err := id.namers[i].Build(name)
+		if err != nil {
+			continue
+		}
+		if _, ok := id.values[label]; ok || slices.Contains(pointIdentity, label) {
+			return label
+		}
+	}
+	return ""
+}
+
+// spoofs reports whether an attribute has to make way for the runner's identity. One that has our name and our value already,
+// as a target label from relabelling may, says the same and stays.
+func (id *identity) spoofs(name, value string) (key string, yes bool) {
+	key = id.collision(name)
+	if key == "" || name == key && value == id.values[key] {
+		return "", false
+	}
+	return key, true
+}
+
+// exportedName follows Prometheus's rule for a label that a target exposes under the name of a target label: it is prefixed
+// with exported_ until the name is free (scrape/scrape.go, resolveConflictingExposedLabels).
+func exportedName(key string, taken func(string) bool) string {
+	name := key
+	for {
+		name = model.ExportedLabelPrefix + name
+		if !taken(name) {
+			return name
+		}
+	}
+}
+
+// stamp writes the runner's metadata to a resource. What was there under such a name becomes exported_<name>.
+func (id *identity) stamp(attrs pcommon.Map) {
+	var moved []label
+	attrs.RemoveIf(func(name string, v pcommon.Value) bool {
+		value := asString(v)
+		key, yes := id.spoofs(name, value)
+		if !yes || id.values[key] == "" { // job and instance are for the resource to have
+			return false
+		}
+		moved = append(moved, label{name: key, value: value})
+		return true
+	})
+	slices.SortStableFunc(moved, func(a, b label) int { return len(a.name) - len(b.name) })
+	for _, l := range moved {
+		name := exportedName(l.name, func(n string) bool { _, ok := attrs.Get(n); return ok })
+		attrs.PutStr(name, l.value)
+	}
+	for _, key := range id.keys {
+		attrs.PutStr(key, id.values[key])
+	}
+}

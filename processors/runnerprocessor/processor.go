@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runnerprocessor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/collector/processor/processorhelper"
+	"go.uber.org/zap"
+
+	"github.com/kubiyabot/otelcol-runner/internal/scope"
+	"github.com/kubiyabot/otelcol-runner/internal/secrets"
+	"github.com/kubiyabot/otelcol-runner/processors/runnerprocessor/internal/metadata"
+)
+
+const (
+	// unusedAfter is how long a rule may match nothing before the operator is told: a few of the longest scrape intervals.
+	unusedAfter = 10 * time.Minute
+	// maxWarnings bounds what is remembered of warnings already given.
+	maxWarnings = 256
+)
+
+// runnerProcessor implements the processor. See the package comment for the way of a batch.
+type runnerProcessor struct {
+	cfg       *Config
+	logger    *zap.Logger
+	settings  component.TelemetrySettings
+	telemetry *metadata.TelemetryBuilder
+	now       func() time.Time
+	stats     *stats
+
+	namespaces, components, labelDrop, labelKeep *scope.Matcher
+	metrics                                      *scope.Metrics
+	secrets                                      *secrets.Detector // nil when off
+	replacements                                 []string          // by index of the secret pattern
+
+	// mu guards all that follows, while a batch is judged. Batches wait for each other; the consumer is called without it.
+	mu             sync.Mutex
+	identity       *identity
+	tracker        *tracker
+	hash           *hasher
+	metricVerdicts map[metricName]metricVerdict
+	warned         map[string]struct{}
+	started        time.Time
+	usageReported  bool
+
+	// Scratch of the batch at hand, kept for its capacity.
+	target    target
+	contexts  []metricContext
+	points    []pointVerdict
+	pending   []pendingPoint
+	plan      plan
+	conflicts []int
+	jobLabels [1]label
+}
+
+// pointVerdict is what becomes of one point.
+type pointVerdict struct {
+	why     reason
+	samples int32
+	stats   *componentStats
+	series  *series // nil if dropped
+}
+
+// pendingPoint is a point of a series that is not live, waiting to be judged.
+type pendingPoint struct {
+	point
+	key     seriesKey
+	context int // index in contexts
+	index   int // index in points
+}
+
+func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, error) {
+	p := &runnerProcessor{
+		cfg:            cfg,
+		logger:         set.Logger,
+		settings:       set.TelemetrySettings,
+		now:            time.Now,
+		identity:       newIdentity(cfg.Metadata),
+		tracker:        newTracker(cfg.Limits, cfg.Instance == instanceOrganization),
+		hash:           newHasher(),
+		metricVerdicts: map[metricName]metricVerdict{},
+		warned:         map[string]struct{}{},
+	}
+	for _, list := range []struct {
+		key  string
+		from []scope.Pattern
+		to   **scope.Matcher
+	}{
+		{"namespaces", cfg.Scope.Namespaces, &p.namespaces},
+		{"components", cfg.Scope.Components, &p.components},
+		{"labels::drop", cfg.Scope.Labels.Drop, &p.labelDrop},
+		{"labels::keep", cfg.Scope.Labels.Keep, &p.labelKeep},
+	} {
+		m, err := scope.NewMatcher(list.from)
+		if err != nil {
+			return nil, fmt.Errorf("scope::%s%w", list.key, err)
+		}
+		*list.to = m
+	}
+	metrics, err := scope.NewMetrics(cfg.Scope.Metrics.Profile, cfg.Scope.Metrics.Include, cfg.Scope.Metrics.Exclude)
+	if err != nil {
+		return nil, fmt.Errorf("scope::metrics::%w", err)
+	}
+	p.metrics = metrics
+	var patterns []string
+	if cfg.Scope.Secrets != secretsOff {
+		p.secrets = secrets.NewDetector()
+		for _, s := range p.secrets.Patterns() {
+			patterns = append(patterns, s.Name)
+			p.replacements = append(p.replacements, "<redacted:"+s.Name+">")
+		}
+	}
+	p.stats = newStats(patterns)
+	return p, nil
+}
+
+func (p *runnerProcessor) start(context.Context, component.Host) error {
+	telemetry, err := metadata.NewTelemetryBuilder(p.settings)
+	if err != nil {
+		return err
+	}
+	p.telemetry = telemetry
+	p.mu.Lock()
+	p.started = p.now()
+	p.mu.Unlock()
+	for _, name := range p.metrics.Redundant() {
+		p.logger.Warn("scope::metrics::include names a metric that the profile has already: remove it",
+			zap.String("include", string(name)), zap.String("profile", p.cfg.Scope.Metrics.Profile))
+	}
+	return p.observe(telemetry)
+}
+
+func (p *runnerProcessor) shutdown(context.Context) error {
+	if p.telemetry != nil {
+		p.telemetry.Shutdown()
+	}
+	return nil
+}
+
+// expire frees series that have run out of time, for readers between batches.
+func (p *runnerProcessor) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweep(p.now())
+}
+
+func (p *runnerProcessor) collisions() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.tracker.colliding)
+}
+
+func (p *runnerProcessor) sweep(now time.Time) {
+	if !p.tracker.sweep(now) || p.usageReported || now.Sub(p.started) < unusedAfter {
+		return
+	}
+	p.usageReported = true
+	p.reportUnused()
+}
+
+// reportUnused tells of rules that have matched nothing, which is how a mistyped name shows.
+func (p *runnerProcessor) reportUnused() {
+	include, exclude := p.metrics.Unmatched()
+	for _, list := range []struct {
+		key    string
+		unused []scope.Pattern
+	}{
+		{"scope::namespaces", p.namespaces.Unmatched()},
+		{"scope::components", p.components.Unmatched()},
+		{"scope::metrics::include", include},
+		{"scope::metrics::exclude", exclude},
+		{"scope::labels::drop", p.labelDrop.Unmatched()},
+		{"scope::labels::keep", p.labelKeep.Unmatched()},
+	} {
+		if len(list.unused) > 0 {
+			p.logger.Warn("Some rules have matched nothing since the start: are they spelled right?",
+				zap.String("key", list.key), zap.Any("rules", list.unused), zap.Duration("after", unusedAfter))
+		}
+	}
+}
+
+func (p *runnerProcessor) processMetrics(_ context.Context, md pmetric.Metrics) (pmetric.Metrics, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	p.sweep(now)
+	md.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
+		return !p.processResource(rm, now.UnixNano())
+	})
+	if md.ResourceMetrics().Len() == 0 {
+		return md, processorhelper.ErrSkipProcessingData
+	}
+	return md, nil
+}
+
+// processResource takes one resource all the way, and reports whether anything of it is kept.
+func (p *runnerProcessor) processResource(rm pmetric.ResourceMetrics, now int64) bool {
+	p.target = p.inspect(rm)
+	p.contexts, p.points, p.pending = p.contexts[:0], p.points[:0], p.pending[:0]
+
+	needsApply := p.lookUp(rm, now)
+	if p.judgePending(now) {
+		needsApply = true
+	}
+	p.count()
+	if needsApply {
+		p.apply(rm)
+	}
+	rm.ScopeMetrics().RemoveIf(func(sm pmetric.ScopeMetrics) bool { return sm.Metrics().Len() == 0 })
+	if rm.ScopeMetrics().Len() == 0 {
+		return false
+	}
+	attrs := rm.Resource().Attributes()
+	p.identity.stamp(attrs)
+	if p.tracker.legacy {
+		attrs.PutStr(attrInstance, p.cfg.Metadata["organization"])
+	}
+	return true
+}
+
+// lookUp removes the metrics that are out of scope by name, and decides the points of live series. It reports whether points
+// have to be looked at again.
+func (p *runnerProcessor) lookUp(rm pmetric.ResourceMetrics, now int64) (needsApply bool) {
+	for i := range rm.ScopeMetrics().Len() {
+		rm.ScopeMetrics().At(i).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+			verdict := p.judgeMetric(m.Name(), isFamily(m))
+			if why := p.judgeWhole(verdict); !why.kept() {
+				p.target.stats.points[why].Add(int64(countPoints(m)))
+				return true
+			}
+			p.contexts = append(p.contexts, metricContext{
+				target: &p.target, metricVerdict: verdict, name: m.Name(), kind: byte(m.Type()), typeLabel: isFamily(m),
+			})
+			p.hash.begin(p.target.resource, m.Name(), byte(m.Type()))
+			eachPoint(m, func(pt point) {
+				if p.lookUpPoint(pt, now) || pt.hasExemplars() {
+					needsApply = true
+				}
+			})
+			return countPoints(m) == 0
+		})
+	}
+	return needsApply
+}
+
+// judgeWhole decides about all points of a metric at once, where their target or the metric's name is enough.
+func (p *runnerProcessor) judgeWhole(m metricVerdict) reason {
+	switch t := &p.target; {
+	case t.foreign:
+		return droppedNamespace
+	case t.collector, m.health && t.scraped:
+		return keptAlways
+	case !t.why.kept():
+		return t.why
+	case !m.listed:
+		return droppedMetric
+	}
+	return keptScope
+}
+
+// lookUpPoint decides about a point if its series is live, else puts it off. It reports whether its labels are to be rewritten.
+func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
+	key := p.hash.series(pt.attrs)
+	s, live := p.tracker.live[key]
+	if !live {
+		p.pending = append(p.pending, pendingPoint{point: pt, key: key, context: len(p.contexts) - 1, index: len(p.points)})
+		p.points = append(p.points, pointVerdict{samples: int32(pt.samples)}) //nolint:gosec // a point has no 2^31 buckets
+		return false
+	}
+	if pt.stale {
+		p.tracker.free(s)
+	} else {
+		p.tracker.touch(s, now, pt.samples)
+	}
+	p.points = append(p.points, pointVerdict{why: s.why, samples: int32(pt.samples), stats: s.component, series: s}) //nolint:gosec // as above
+	return s.rewritten
+}
+
+// judgePending judges the points whose series are not live. It reports whether any is dropped or rewritten.
+func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
+	if len(p.pending) == 0 {
+		return false
+	}
+	p.orderPending()
+	for i := range p.pending {
+		pt := &p.pending[i]
+		verdict := &p.points[pt.index]
+		if s, live := p.tracker.live[pt.key]; live && !pt.stale { // the same series twice in a batch
+			verdict.why, verdict.stats, verdict.series = s.why, s.component, s
+		} else {
+			verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
+		}
+		if !verdict.why.kept() || verdict.series.rewritten {
+			needsApply = true
+		}
+	}
+	clear(p.pending) // let go of the batch
+	return needsApply
+}
+
+// orderPending makes who gets the last places independent of the order of metrics in a batch, which the receiver takes from a
+// map: by name, and within a metric as the target exposes them. Without contention any order gives the same.
+func (p *runnerProcessor) orderPending() {
+	samples := 0
+	for i := range p.pending {
+		samples += p.pending[i].samples
+	}
+	stats := p.target.stats
+	if p.target.scraped && (p.tracker.room("", stats, samples).kept() || !p.tracker.room("", stats, 1).kept()) {
+		return
+	}
+	slices.SortStableFunc(p.pending, func(a, b pendingPoint) int {
+		return strings.Compare(p.contexts[a.context].name, p.contexts[b.context].name)
+	})
+}
+
+// count adds the verdicts of a resource's points to the counters.
+func (p *runnerProcessor) count() {
+	own := p.target.stats
+	var points [numReasons]int64
+	var samples int64
+	for i := range p.points {
+		v := &p.points[i]
+		if v.stats != own {
+			v.stats.points[v.why].Add(1)
+			if v.why.kept() {
+				v.stats.samples.Add(int64(v.samples))
+			}
+			continue
+		}
+		points[v.why]++
+		if v.why.kept() {
+			samples += int64(v.samples)
+		}
+	}
+	for r, n := range points {
+		if n > 0 {
+			own.points[r].Add(n)
+		}
+	}
+	own.samples.Add(samples)
+}
+
+// apply removes the points that are dropped, and rewrites the labels and exemplars of those that are kept.
+func (p *runnerProcessor) apply(rm pmetric.ResourceMetrics) {
+	next := 0
+	for i := range rm.ScopeMetrics().Len() {
+		rm.ScopeMetrics().At(i).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+			return removePoints(m, func(pt point) bool {
+				v := &p.points[next]
+				next++
+				if !v.why.kept() {
+					return true
+				}
+				if v.series.rewritten {
+					p.rewriteLabels(v, pt.attrs)
+				}
+				if p.secrets != nil && pt.hasExemplars() {
+					p.cleanExemplars(v.stats, pt.exemplars)
+				}
+				return false
+			}) == 0
+		})
+	}
+}
+
+// rewriteLabels makes a point's attributes what its plan says.
+func (p *runnerProcessor) rewriteLabels(v *pointVerdict, attrs pcommon.Map) {
+	pl := p.planLabels(attrs, v.series.redacted)
+	next := 0
+	attrs.RemoveIf(func(_ string, value pcommon.Value) bool {
+		r := &pl.attrs[next]
+		next++
+		if r.pattern >= 0 {
+			v.stats.redacted[r.pattern].Add(1)
+			value.SetStr(r.value)
+		}
+		return r.drop || r.rename
+	})
+	for i := range pl.attrs {
+		if r := &pl.attrs[i]; r.rename {
+			attrs.PutStr(r.name, r.value)
+		}
+	}
+}
+
+// cleanExemplars redacts what looks like a secret in exemplars, or drops the exemplar.
+func (p *runnerProcessor) cleanExemplars(c *componentStats, exemplars pmetric.ExemplarSlice) {
+	exemplars.RemoveIf(func(e pmetric.Exemplar) bool {
+		dirty := false
+		for _, value := range e.FilteredAttributes().All() {
+			if found := p.findSecret(asString(value)); found >= 0 {
+				value.SetStr(p.replacements[found])
+				c.redacted[found].Add(1)
+				dirty = true
+			}
+		}
+		return dirty && p.cfg.Scope.Secrets == secretsDrop
+	})
+}
+
+// warnOnce logs a warning about a metric the first time.
+func (p *runnerProcessor) warnOnce(message, metric, detail string, fields ...zap.Field) {
+	key := metric + "\x00" + detail
+	if _, ok := p.warned[key]; ok || len(p.warned) >= maxWarnings {
+		return
+	}
+	p.warned[key] = struct{}{}
+	p.logger.Warn(message, append(fields, zap.String("metric", metric), zap.String("reason", detail))...)
+}
+
+// warnSecret names the metric and the label in which a secret was found, never the value.
+func (p *runnerProcessor) warnSecret(m *metricContext, c *componentStats, pl *plan) {
+	for i := range pl.attrs {
+		if r := &pl.attrs[i]; r.pattern >= 0 {
+			p.warnOnce("A label value looks like a secret: mend the component that exposes it", m.name, p.stats.patterns[r.pattern],
+				zap.String("label", r.name), zap.String("component", c.name))
+		}
+	}
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runnerprocessor
+
+import (
+	"time"
+)
+
+// series is a live series: one that was kept, and has had neither a stale marker nor a ttl without a sample since.
+type series struct {
+	key       seriesKey // of what came in
+	out       seriesKey // of what goes out; the same unless labels are rewritten
+	legacy    seriesKey // of what goes out without its instance; only with instance: organization
+	metric    string
+	component *componentStats
+	samples   int // how many Prometheus series it is
+	lastSeen  int64
+	why       reason
+	rewritten bool // labels are dropped, renamed or redacted
+	redacted  bool // a value looks like a secret
+}
+
+// tracker accounts for live series, exactly, and says whether there is room for another.
+type tracker struct {
+	limits LimitsConfig
+	legacy bool // account for collisions without instance
+
+	live      map[seriesKey]*series // by key
+	rewritten map[seriesKey]*series // by out, only those whose out differs
+	total     int
+	byMetric  map[string]int
+	byLegacy  map[seriesKey]int
+	colliding int
+	lastSweep int64
+}
+
+func newTracker(limits LimitsConfig, legacy bool) *tracker {
+	return &tracker{
+		limits: limits, legacy: legacy,
+		live: map[seriesKey]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[string]int{}, byLegacy: map[seriesKey]int{},
+	}
+}
+
+// room returns the limit that n more series would exceed, or keptScope if there is room.
+func (t *tracker) room(metric string, c *componentStats, n int) reason {
+	switch {
+	case over(t.limits.Series, t.total+n):
+		return droppedSeriesLimit
+	case over(t.limits.SeriesPerComponent, int(c.live.Load())+n):
+		return droppedComponentSeriesLimit
+	case over(t.limits.SeriesPerMetric, t.byMetric[metric]+n):
+		return droppedMetricSeriesLimit
+	}
+	return keptScope
+}
+
+func over(limit, n int) bool { return limit > 0 && n > limit }
+
+// taken reports whether another live series goes out under the same identity.
+func (t *tracker) taken(key, out seriesKey) bool {
+	if _, ok := t.rewritten[out]; ok {
+		return true
+	}
+	other, ok := t.live[out]
+	return ok && out != key && !other.rewritten
+}
+
+func (t *tracker) admit(s *series) {
+	t.live[s.key] = s
+	if s.out != s.key {
+		t.rewritten[s.out] = s
+	}
+	t.count(s, s.samples)
+	if !t.legacy {
+		return
+	}
+	t.byLegacy[s.legacy]++
+	switch n := t.byLegacy[s.legacy]; {
+	case n == 2:
+		t.colliding += 2
+	case n > 2:
+		t.colliding++
+	}
+}
+
+// touch notes a sample of a live series. Its number of buckets may have changed.
+func (t *tracker) touch(s *series, now int64, samples int) {
+	s.lastSeen = now
+	if samples != s.samples {
+		t.count(s, samples-s.samples)
+		s.samples = samples
+	}
+}
+
+func (t *tracker) free(s *series) {
+	delete(t.live, s.key)
+	if s.out != s.key {
+		delete(t.rewritten, s.out)
+	}
+	t.count(s, -s.samples)
+	if !t.legacy {
+		return
+	}
+	t.byLegacy[s.legacy]--
+	switch t.byLegacy[s.legacy] {
+	case 0:
+		delete(t.byLegacy, s.legacy)
+	case 1:
+		t.colliding -= 2
+	default:
+		t.colliding--
+	}
+}
+
+func (t *tracker) count(s *series, n int) {
+	t.total += n
+	s.component.live.Add(int64(n))
+	t.byMetric[s.metric] += n
+	if t.byMetric[s.metric] == 0 {
+		delete(t.byMetric, s.metric)
+	}
+}
+
+// sweep frees the series that have had no sample for ttl. It looks at most four times a ttl, and reports whether it looked.
+func (t *tracker) sweep(now time.Time) bool {
+	n := now.UnixNano()
+	if n-t.lastSweep < int64(t.limits.TTL/4) {
+		return false
+	}
+	t.lastSweep = n
+	for _, s := range t.live {
+		if n-s.lastSeen > int64(t.limits.TTL) {
+			t.free(s)
+		}
+	}
+	return true
+}
