@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package configs_test starts every reference configuration with the built collector and looks at what it asks of the
+// API server, what it scrapes and what it writes.
+//
+// The addresses are loopback's 127.0.77.0/24, one for each pod, so that the configurations run with the ports that
+// they have; this needs Linux.
+package configs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
+)
+
+// limit is how long anything that takes a moment may take on a busy machine.
+const limit = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// root is the folder of go.mod.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		require.NotEqual(t, dir, parent, "no go.mod above the test")
+		dir = parent
+	}
+}
+
+// binary is the built collector.
+func binary(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(root(t), "bin", "otelcol-runner")
+	_, err := os.Stat(path)
+	require.NoError(t, err, "run `make build` first")
+	return path
+}
+
+// configFiles are the reference configurations, by file name.
+func configFiles(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(root(t), "configs", "*.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	files := map[string]string{}
+	for _, path := range paths {
+		files[filepath.Base(path)] = path
+	}
+	return files
+}
+
+// environ is a whole environment: nothing of the machine's own, so that a test does not depend on it.
+func environ(env map[string]string) []string {
+	vars := make([]string, 0, len(env))
+	for name, value := range env {
+		vars = append(vars, name+"="+value)
+	}
+	return vars
+}
+
+// run runs the collector, with another command before the configuration file if need be, until it ends by itself, and
+// returns what it printed.
+func run(t *testing.T, file string, env map[string]string, command ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary(t), append(command, "--config="+file)...) //nolint:gosec // our own binary
+	cmd.Env = environ(env)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// validate runs `otelcol-runner validate` and returns what it printed.
+func validate(t *testing.T, file string, env map[string]string) (string, error) {
+	t.Helper()
+	return run(t, file, env, "validate")
+}
+
+// withAPIServer writes a copy of the configuration file in which Kubernetes is discovered at apiServer, and nothing
+// else is different.
+func withAPIServer(t *testing.T, file, apiServer string) string {
+	t.Helper()
+	text, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+	require.NoError(t, err)
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal(text, &doc))
+	edited := 0
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		for i, child := range n.Content {
+			walk(child)
+			if child.Value != "kubernetes_sd_configs" || n.Kind != yaml.MappingNode {
+				continue
+			}
+			for _, sd := range n.Content[i+1].Content {
+				sd.Content = append(sd.Content,
+					&yaml.Node{Kind: yaml.ScalarNode, Value: "api_server"}, &yaml.Node{Kind: yaml.ScalarNode, Value: apiServer})
+				edited++
+			}
+		}
+	}
+	walk(&doc)
+	require.Equal(t, 3, edited, "jobs that discover in Kubernetes")
+	out, err := yaml.Marshal(&doc)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, out, 0o600))
+	return path
+}
+
+// collector is a running collector.
+type collector struct {
+	cmd  *exec.Cmd
+	ip   string
+	log  *lockedBuffer
+	done chan struct{}
+}
+
+// start runs the configuration file with env and waits until the health check is content. The collector listens on ip.
+func start(t *testing.T, file, ip string, env map[string]string) *collector {
+	t.Helper()
+	c := &collector{ip: ip, log: &lockedBuffer{}, done: make(chan struct{})}
+	c.cmd = exec.Command(binary(t), "--config="+file) //nolint:gosec // our own binary
+	c.cmd.Env = append(environ(env), "MY_POD_IP="+ip)
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	require.NoError(t, c.cmd.Start())
+	go func() {
+		defer close(c.done)
+		_ = c.cmd.Wait() //nolint:errcheck // stop reads the exit code
+	}()
+	t.Cleanup(func() {
+		_ = c.cmd.Process.Kill() //nolint:errcheck // it may have ended long ago
+		<-c.done
+		if t.Failed() {
+			t.Logf("the collector's log:\n%s", c.log)
+		}
+	})
+
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	healthy := func() bool {
+		select {
+		case <-c.done:
+			require.FailNow(t, "the collector ended", "is a port of %s in use? %s", ip, c.log)
+		default:
+		}
+		response, err := client.Get("http://" + ip + ":13133/")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close() //nolint:errcheck // only the status matters
+		return response.StatusCode == http.StatusOK
+	}
+	require.Eventually(t, healthy, limit, 50*time.Millisecond, "not healthy")
+	return c
+}
+
+// stop ends the collector as Kubernetes does, and expects that it ends well.
+func (c *collector) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-c.done:
+	case <-time.After(limit):
+		require.FailNow(t, "the collector does not end on SIGTERM")
+	}
+	require.Equal(t, 0, c.cmd.ProcessState.ExitCode(), "exit code")
+}
+
+// serve listens on the given address until the test ends.
+func serve(t *testing.T, address string, handler http.Handler) {
+	t.Helper()
+	server := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: limit}
+	ended := make(chan error, 1)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("closing %s: %v", address, err)
+		}
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serving %s: %v", address, err)
+		}
+	})
+}
+
+// lockedBuffer is a buffer that a process writes to while a test reads it.
+type lockedBuffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// without is env without one variable.
+func without(env map[string]string, name string) map[string]string {
+	rest := maps.Clone(env)
+	delete(rest, name)
+	return rest
+}
