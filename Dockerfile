@@ -1,0 +1,29 @@
+# The image of otelcol-runner where Docker is at hand: the same content as `make image`, which needs no Docker.
+#
+#   docker build -t otelcol-runner .
+#
+# A test (tools/image) compares USER, ENTRYPOINT, CMD, EXPOSE, ENV, WORKDIR and LABEL with what `make image` writes.
+
+FROM --platform=$BUILDPLATFORM golang:1.26.8 AS build
+ARG TARGETARCH
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    GOOS=linux GOARCH=$TARGETARCH make build && \
+    cd tools && go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs
+
+FROM scratch
+# dist.version of builder-config.yaml
+ARG VERSION=0.1.0
+COPY --from=build /rootfs/ /
+LABEL org.opencontainers.image.title="otelcol-runner" \
+      org.opencontainers.image.description="A runner's metrics, straight to managed Prometheus" \
+      org.opencontainers.image.source="https://github.com/kubiyabot/otelcol-runner" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION"
+ENV PATH=/
+WORKDIR /
+USER 65532:65532
+EXPOSE 4317/tcp 4318/tcp 8888/tcp 13133/tcp
+ENTRYPOINT ["/otelcol-runner"]
+CMD ["--config=/etc/otelcol-runner/collector.yaml"]
