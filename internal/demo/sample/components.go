@@ -165,8 +165,8 @@ func newWorkflowEngine(seed uint64) source {
 // newExplosion is the deploy that put a request's number into a label: every request is a new series.
 func newExplosion(seed uint64) source {
 	const (
-		perSecond = 40
-		most      = 4000 // keeps the page of a demo that runs for hours below a megabyte
+		perSecond = 100
+		most      = 1500 // keeps the page of a demo that runs for hours small
 	)
 	rng := traffic(seed)
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{

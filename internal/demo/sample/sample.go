@@ -130,11 +130,12 @@ func (r *Runner) serve(p pod) error {
 	if err != nil {
 		return err
 	}
-	labels := map[string]string{
-		"app": p.app, "kubernetes_namespace": p.namespace, "pod": p.name, "container": p.container,
-	}
+	labels := map[string]string{"app": p.app, "kubernetes_namespace": p.namespace}
 	if p.exporter != "" {
+		// No pod and no container: the objects that it speaks about have these labels themselves.
 		labels["exporter"] = p.exporter
+	} else {
+		labels["pod"], labels["container"] = p.name, p.container
 	}
 	r.targets = append(r.targets, Target{Job: p.job, Address: listener.Addr().String(), Labels: labels})
 

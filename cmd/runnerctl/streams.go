@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// streams are where a command writes, and what it may write there.
+type streams struct {
+	out, err io.Writer
+	// outTTY and errTTY say that the stream is a terminal that can redraw.
+	outTTY, errTTY bool
+	// color is false when the user has set NO_COLOR (https://no-color.org).
+	color bool
+}
+
+func newStreams() streams {
+	dumb := os.Getenv("TERM") == "dumb"
+	return streams{
+		out: os.Stdout, err: os.Stderr,
+		outTTY: !dumb && isTerminal(os.Stdout), errTTY: !dumb && isTerminal(os.Stderr),
+		color: os.Getenv("NO_COLOR") == "",
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+}
