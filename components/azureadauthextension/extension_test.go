@@ -191,8 +191,11 @@ func TestMethodsAndClouds(t *testing.T) {
 			assert.True(t, strings.HasPrefix(r.last(t), "Bearer ey"), "header %q", r.last(t))
 			assert.Equal(t, []string{"samples", "samples"}, r.bodies)
 
-			host, form, _ := e.last()
+			host, form, header := e.last()
 			assert.Equal(t, tc.host, host)
+			if host == imdsHost {
+				assert.Equal(t, "true", header.Get("Metadata"))
+			}
 			if tc.scope != "" {
 				assert.Contains(t, strings.Fields(form.Get("scope")), tc.scope)
 			}

@@ -148,7 +148,7 @@ func writeLayout(path string, platform *v1.Platform, img v1.Image) error {
 // distributionVersion reads dist.version of the OCB manifest, so that binary and
 // image name the same one.
 func distributionVersion(path string) (string, error) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // the caller says which repository
 	if err != nil {
 		return "", fmt.Errorf("%w; --root must be the folder of the repository", err)
 	}

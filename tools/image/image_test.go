@@ -44,7 +44,7 @@ func newRepository(t *testing.T, goarch string, mtime time.Time) string {
 		require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
 		require.NoError(t, os.Chtimes(name, mtime, mtime))
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(root, "bin", "otelcol-runner"), ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", "../bin/otelcol-runner", ".")
 	cmd.Dir = filepath.Join(root, "src")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+goarch, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
@@ -117,7 +117,7 @@ func TestImage(t *testing.T) {
 			}, headers)
 			assert.Equal(t, configText, contents[configPath])
 			assert.Contains(t, contents["etc/passwd"], "nonroot:x:65532:65532:")
-			binary, err := os.ReadFile(filepath.Join(root, "bin", "otelcol-runner"))
+			binary, err := os.ReadFile(filepath.Join(root, "bin", "otelcol-runner")) //nolint:gosec // a folder of this test
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(binary, []byte(contents[binaryPath])))
 			checkCertificates(t, contents[certificatesPath])
@@ -243,7 +243,7 @@ func TestRootfs(t *testing.T) {
 			delete(want, filepath.ToSlash(rel)+"/")
 			return nil
 		}
-		content, err := os.ReadFile(name)
+		content, err := os.ReadFile(name) //nolint:gosec // a folder of this test
 		require.NoError(t, err)
 		assert.Equal(t, want[filepath.ToSlash(rel)], string(content), name)
 		delete(want, filepath.ToSlash(rel))

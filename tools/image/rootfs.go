@@ -38,7 +38,7 @@ type file struct {
 
 // rootfs is the content of the image, sorted by path.
 func rootfs(binary, config string, platform *v1.Platform) ([]file, error) {
-	collector, err := os.ReadFile(binary)
+	collector, err := os.ReadFile(binary) //nolint:gosec // the caller says which binary
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; run `make build` first", err)
 	}
@@ -48,7 +48,7 @@ func rootfs(binary, config string, platform *v1.Platform) ([]file, error) {
 	if err := checkBinary(collector, platform); err != nil {
 		return nil, fmt.Errorf("%s: %w", binary, err)
 	}
-	collectorConfig, err := os.ReadFile(config)
+	collectorConfig, err := os.ReadFile(config) //nolint:gosec // the caller says which repository
 	if err != nil {
 		return nil, fmt.Errorf("%w; --root must be the folder of the repository", err)
 	}
