@@ -35,15 +35,15 @@ func (p Pattern) compile() (*labels.FastRegexMatcher, error) {
 	if plainName.MatchString(string(p)) {
 		return nil, nil
 	}
-	re, err := labels.NewFastRegexMatcher(string(p))
-	if err == nil {
-		return re, nil
+	// The standard parser first: its errors can be taken apart.
+	if _, err := syntax.Parse(string(p), syntax.Perl); err != nil {
+		var syntaxErr *syntax.Error
+		if errors.As(err, &syntaxErr) {
+			return nil, fmt.Errorf("invalid regexp %q: %s: fix or quote it", string(p), syntaxErr.Code)
+		}
+		return nil, fmt.Errorf("invalid regexp %q: %w: fix or quote it", string(p), err)
 	}
-	var syntaxErr *syntax.Error
-	if errors.As(err, &syntaxErr) {
-		return nil, fmt.Errorf("invalid regexp %q: %s: fix or quote it", string(p), syntaxErr.Code)
-	}
-	return nil, fmt.Errorf("invalid regexp %q: %w: fix or quote it", string(p), err)
+	return labels.NewFastRegexMatcher(string(p))
 }
 
 // rule is one compiled pattern; matched remembers whether it ever matched, so that an operator can be told of one that does not.

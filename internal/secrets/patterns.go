@@ -72,8 +72,8 @@ func patterns() []Pattern {
 // placeholder matches a parameter whose value has been taken out already: password=*** or token=<redacted>.
 var placeholder = regexp.MustCompile(`(?i)[=:](\*+|x{3,}|<[^>]*>|\[?redacted\]?|\$\{?\w+\}?|%[sv])@?.?$`)
 
-// version matches the right side of module@v1.2.3-rc.one and image@1.2, which have the shape of a domain.
-var version = regexp.MustCompile(`^v?\d+(\.\d+)*([.+-]|$)`)
+// version matches the right side of module@v1.2.3-rc.one and icon@2x.png, which have the shape of a domain; 163.com is one.
+var version = regexp.MustCompile(`^(v?\d+\.\d|\d+x\.)`)
 
 // unitTypes are systemd's: user@1000.service is no address.
 var unitTypes = map[string]bool{

@@ -27,7 +27,11 @@ func createMetrics(ctx context.Context, set processor.Settings, cfg component.Co
 	if err != nil {
 		return nil, err
 	}
-	return processorhelper.NewMetrics(ctx, set, cfg, next, p.processMetrics,
+	return p.asProcessor(ctx, set, next)
+}
+
+func (p *runnerProcessor) asProcessor(ctx context.Context, set processor.Settings, next consumer.Metrics) (processor.Metrics, error) {
+	return processorhelper.NewMetrics(ctx, set, p.cfg, next, p.processMetrics,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(p.start),
 		processorhelper.WithShutdown(p.shutdown))
