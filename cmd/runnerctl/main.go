@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // Exit codes.
 const (
-	exitFine    = 0 // all is well
-	exitBroken  = 1 // the command ran and found something: a promise that does not hold
+	exitFine   = 0 // all is well
+	exitBroken = 1 // the command ran and found something: a promise that does not hold
 	exitFailed = 2 // the command could not run, or not to its end
 )
 
@@ -35,6 +36,6 @@ func execute(ctx context.Context, s streams, args []string) int {
 	case errors.Is(err, errBroken):
 		return exitBroken
 	}
-	_, _ = fmt.Fprintf(s.err, "runnerctl: %v\n", err) // nowhere left to report to
+	_, _ = fmt.Fprintf(s.err, "runnerctl: %s\n", strings.TrimRight(err.Error(), "\n")) // nowhere left to report to
 	return exitFailed
 }

@@ -18,7 +18,6 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 		Example: `  runnerctl demo
   runnerctl demo --duration 60s --output json
   runnerctl version`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
