@@ -288,6 +288,24 @@ func TestStalledTokenServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, first, second, "one goroutine asks, however many requests wait")
 
+	// A request without a deadline waits for a while, those after it no more.
+	require.ErrorIs(t, c.send(t, time.Hour), errStalled)
+	assert.WithinDuration(t, begin.Add(stallPatience), time.Now(), 3*time.Second)
+	begin = time.Now()
+	for range 100 {
+		require.ErrorIs(t, c.send(t, time.Hour), errStalled)
+	}
+	assert.Less(t, time.Since(begin), stallPatience)
+	require.NoError(t, c.extension.Shutdown(t.Context()))
+	assert.Equal(t, 1, e.requests())
+	assert.Zero(t, r.count())
+}
+
+func TestShutdownFreesRequests(t *testing.T) {
+	e := newEntra(t)
+	r := newReceiver(t)
+	e.answers(e.stall)
+	c := newClient(t, oauthConfig(), r.URL)
 	// A request without a deadline waits, and the shutdown frees it.
 	freed := make(chan error)
 	go func() { freed <- c.send(t, time.Hour) }()
@@ -300,11 +318,11 @@ func TestStalledTokenServer(t *testing.T) {
 			return false
 		}
 	}, 50*time.Millisecond, 10*time.Millisecond)
-	begin = time.Now()
+	begin := time.Now()
 	require.NoError(t, c.extension.Shutdown(t.Context()))
 	require.ErrorIs(t, <-freed, errNotRunning)
 	assert.Less(t, time.Since(begin), 3*time.Second)
-	assert.Equal(t, 1, e.requests())
+	require.ErrorIs(t, c.send(t, time.Hour), errNotRunning, "after the shutdown, too")
 	assert.Zero(t, r.count())
 }
 

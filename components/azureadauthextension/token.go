@@ -23,6 +23,11 @@ const (
 	// token still arrives, for the next export.
 	attemptTimeout = 30 * time.Second
 
+	// stallPatience is how long after the start of a token request exports still
+	// wait for it. Without this bound a collector that drains a queue at its
+	// shutdown waits once for each batch, for as long as the exporter's timeout.
+	stallPatience = 5 * time.Second
+
 	// renewalPatience is how long an export waits for a new token while the one
 	// in hand is still good.
 	renewalPatience = time.Second
@@ -34,6 +39,7 @@ const (
 
 var (
 	errNotRunning = errors.New("azuread_auth: the extension is not running: it has not been started or is shut down; no token is given out")
+	errStalled    = errors.New("requests wait no longer for it")
 	errAuthHeader = errors.New("the azuread round tripper set no Authorization header")
 )
 
@@ -126,19 +132,21 @@ func (s *tokenSource) authorization(ctx context.Context) (string, error) {
 		return "", err
 	}
 
-	var patience <-chan time.Time
+	patience := stallPatience
 	if held.usable(time.Now()) {
-		timer := time.NewTimer(renewalPatience - time.Since(attempt.started))
-		defer timer.Stop()
-		patience = timer.C
+		patience = renewalPatience
 	}
+	timer := time.NewTimer(patience - time.Since(attempt.started))
+	defer timer.Stop()
 	select {
 	case <-attempt.done:
-	case <-patience:
-		return held.header, nil
+	case <-timer.C:
+		if held.usable(time.Now()) {
+			return held.header, nil
+		}
+		return "", s.notAnswered(attempt, errStalled)
 	case <-ctx.Done():
-		return "", fmt.Errorf("azuread_auth: the token server (%s, %s) has not answered after %s, within the request's time: %w",
-			s.method, s.cfg.Cloud, time.Since(attempt.started).Round(time.Millisecond), context.Cause(ctx))
+		return "", s.notAnswered(attempt, context.Cause(ctx))
 	}
 	if attempt.err == nil {
 		return attempt.header, nil
@@ -147,6 +155,11 @@ func (s *tokenSource) authorization(ctx context.Context) (string, error) {
 		return held.header, nil
 	}
 	return "", attempt.err
+}
+
+func (s *tokenSource) notAnswered(a *attempt, cause error) error {
+	return fmt.Errorf("azuread_auth: the token server (%s, %s) has not answered after %s: %w",
+		s.method, s.cfg.Cloud, time.Since(a.started).Round(time.Millisecond), cause)
 }
 
 // join returns the attempt under way, or a new one, and the token in hand.

@@ -297,7 +297,9 @@ func TestDynamicBinary(t *testing.T) {
 	for platform := range machines {
 		p, err := parsePlatform(platform)
 		require.NoError(t, err)
-		if err := checkBinary(content, p); !strings.Contains(err.Error(), "is built for") {
+		err = checkBinary(content, p)
+		require.Error(t, err, platform)
+		if !strings.Contains(err.Error(), "is built for") {
 			assert.EqualError(t, err, "is linked dynamically, and the image has no libraries; build it with CGO_ENABLED=0")
 			return
 		}
