@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/kubiyabot/otelcol-runner/internal/demo/sample"
@@ -83,7 +84,7 @@ func (a *audit) add(series prombackend.Series) {
 	})
 	if spoofed {
 		a.Spoofed++
-		if a.SpoofExample == nil || series.Labels.Get(labels.MetricName) == "http_requests_total" {
+		if a.SpoofExample == nil || series.Labels.Get(model.MetricNameLabel) == "http_requests_total" {
 			a.SpoofExample = series.Labels.Map()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
@@ -22,7 +23,7 @@ import (
 // own returns the labels of a series that is the runner's, with changes; an empty value takes a label away.
 func own(changes ...string) labels.Labels {
 	all := map[string]string{
-		labels.MetricName: "http_requests_total", "app": "tool-manager", "kubernetes_namespace": namespace,
+		model.MetricNameLabel: "http_requests_total", "app": "tool-manager", "kubernetes_namespace": namespace,
 		"organization": organization, "runner": runnerName, "kubiya_type": runnerType, "namespace": namespace,
 	}
 	for i := 0; i < len(changes); i += 2 {
@@ -80,7 +81,7 @@ func TestAuditCountsWhatIsInTheStore(t *testing.T) {
 		{Labels: own("exported_runner", sample.SpoofedRunner, "exported_organization", sample.SpoofedOrganization), Samples: two},
 		{Labels: own("runner_claim", sample.SpoofedRunner), Samples: two},
 		{Labels: own("authorization", "x "+sample.FakeToken()), Samples: two},
-		{Labels: own(labels.MetricName, "native"), Samples: []prombackend.Sample{
+		{Labels: own(model.MetricNameLabel, "native"), Samples: []prombackend.Sample{
 			{T: 1, H: &histogram.Histogram{}}, {T: 2, FH: &histogram.FloatHistogram{}}, {T: 3, F: 1},
 		}},
 	}})

@@ -25,6 +25,9 @@ const (
 	reset = "\x1b[0m"
 	// upAndClear moves up by a number of lines and clears from there.
 	upAndClear = "\x1b[%dA\x1b[J"
+	// A line that is too long is cut at the edge: one that wrapped would be two lines, and upAndClear one short.
+	noWrap = "\x1b[?7l"
+	wrap   = "\x1b[?7h"
 )
 
 // screen shows a run to a person. A write that fails is not reported: the run matters, the reader may be gone.
@@ -61,6 +64,10 @@ func (s *screen) table(state State) {
 		_, _ = fmt.Fprintf(s.out, upAndClear, s.drawn)
 	}
 	s.drawn = len(lines)
+	if s.redraw {
+		_, _ = io.WriteString(s.out, noWrap)
+		defer func() { _, _ = io.WriteString(s.out, wrap) }()
+	}
 	s.print(lines...)
 }
 
@@ -117,7 +124,8 @@ func lost(state State) string {
 func table(state State, paint painter) []string {
 	r := state.Result
 	lines := []string{
-		fmt.Sprintf("%s  %s%s", paint(bold, "runner demo"), progress(state), paint(dim, "   "+state.Page)),
+		fmt.Sprintf("%s  %s", paint(bold, "runner demo"), progress(state)),
+		paint(dim, state.Page),
 		"",
 		row("scraped", count(r.Scraped), "points", rate(r.Scraped, r)),
 		row("kept", count(r.Kept), "points", rate(r.Kept, r)),
@@ -140,7 +148,7 @@ func table(state State, paint painter) []string {
 }
 
 func row(name, value, unit, more string) string {
-	return strings.TrimRight(fmt.Sprintf("  %-36s %14s %-8s %s", name, value, unit, more), " ")
+	return strings.TrimRight(fmt.Sprintf("  %-29s %12s %-8s %s", name, value, unit, more), " ")
 }
 
 func lostRow(state State, paint painter) string {
@@ -164,7 +172,7 @@ func progress(state State) string {
 	case state.Phase == Starting:
 		return "starting"
 	case state.Phase == Checking:
-		return elapsed + ", checking that every kept sample is in the store (Ctrl-C skips this)"
+		return elapsed + ", checking that every kept sample is stored (Ctrl-C skips it)"
 	case state.Phase == Done:
 		return elapsed
 	case state.Planned > 0:
@@ -210,7 +218,7 @@ func reasonText(reason string) string {
 		"metric_series_limit":    "series limit of a metric",
 		"component_series_limit": "series limit of a component",
 		"collision":              "label collision",
-		"stale":                  "stale marker of a dropped series",
+		"stale":                  "stale, of a dropped series",
 	}
 	if text, ok := texts[reason]; ok {
 		return text
@@ -262,7 +270,7 @@ func perSample(r Result) string {
 	if r.Delivered == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.1f bytes a sample, %s requests", float64(r.BytesSent)/float64(r.Delivered), count(r.Requests))
+	return fmt.Sprintf("%.1f bytes a sample", float64(r.BytesSent)/float64(r.Delivered))
 }
 
 func percent(part, whole float64) float64 {

@@ -29,9 +29,10 @@ const (
 	ExplodingComponent = "dagger-engine"
 	// SpoofingComponent is the component that exposes the identity of another runner.
 	SpoofingComponent = "kubiya-operator"
-	// SpoofedOrganization and SpoofedRunner are the identity that it exposes.
+	// SpoofedOrganization is the organization that it claims.
 	SpoofedOrganization = "globex"
-	SpoofedRunner       = "globex-production"
+	// SpoofedRunner is the runner that it claims to be.
+	SpoofedRunner = "globex-production"
 )
 
 // FakeToken is the bearer token that the sample tool-manager leaks in a label. It opens nothing; it is put together

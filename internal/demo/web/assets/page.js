@@ -21,7 +21,7 @@ const reasons = {
   metric_series_limit: "series limit of a metric",
   component_series_limit: "series limit of a component",
   collision: "label collision",
-  stale: "stale marker of a dropped series",
+  stale: "stale, of a dropped series",
 };
 
 const throughput = new Chart($("chart"), 240);
