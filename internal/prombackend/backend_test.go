@@ -222,7 +222,7 @@ func TestHTTPAPI(t *testing.T) {
 
 func get(t *testing.T, address string) (int, string) {
 	t.Helper()
-	response, err := http.Get(address) //nolint:gosec,noctx // the test's own server
+	response, err := http.Get(address) //nolint:gosec // the test's own server
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, response.Body.Close()) }()
 	body, err := io.ReadAll(response.Body)

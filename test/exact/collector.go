@@ -57,7 +57,7 @@ func startCollector(binary, dir, overrides, scrapeConfig, remoteWriteURL string)
 	}
 	defer func() { _ = log.Close() }() // the child has its own handle
 
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // the binary under test, ended by stop
+	cmd := exec.Command(binary, args...) //nolint:gosec // the binary under test, ended by stop
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "REMOTE_WRITE_URL="+remoteWriteURL)
 	for _, l := range runnerLabels {
@@ -113,7 +113,7 @@ func (c *collector) stop() error {
 }
 
 func (c *collector) logTail() string {
-	log, err := os.ReadFile(c.logPath)
+	log, err := os.ReadFile(c.logPath) //nolint:gosec // the file that startCollector made
 	if err != nil {
 		return err.Error()
 	}

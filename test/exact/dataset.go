@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -64,17 +65,14 @@ const staleHistogram = "stale histogram"
 // histogramPoint brings a histogram into a form that does not depend on how its buckets are laid out in spans, which
 // TSDB changes freely, nor on the counter reset hint, which TSDB works out again. A gauge stays a gauge.
 func histogramPoint(h *histogram.Histogram, fh *histogram.FloatHistogram) point {
-	kind, hint := "integer histogram", histogram.UnknownCounterReset
+	kind := "float histogram"
 	if h != nil {
-		hint = h.CounterResetHint
-		fh = h.ToFloat(nil)
-	} else {
-		kind, hint = "float histogram", fh.CounterResetHint
+		kind, fh = "integer histogram", h.ToFloat(nil)
 	}
 	if value.IsStaleNaN(fh.Sum) {
 		return point{histogram: staleHistogram}
 	}
-	if hint == histogram.GaugeType {
+	if fh.CounterResetHint == histogram.GaugeType {
 		kind = "gauge " + kind
 	}
 	var b strings.Builder
@@ -150,7 +148,7 @@ type clock struct {
 // has the ordinal of the first arrival that is not before its timestamp, so that the loss of one does not shift the rest.
 func readClocks(ctx context.Context, store *prombackend.Backend, arrivals func(page string) []int64) (map[string]clock, error) {
 	clocks := map[string]clock{}
-	up := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "up")
+	up := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")
 	for s, err := range store.Series(ctx, math.MinInt64, math.MaxInt64, up) {
 		if err != nil {
 			return nil, err
@@ -210,7 +208,7 @@ func readDataset(ctx context.Context, store *prombackend.Backend, pages map[stri
 			p := floatPoint(sample.F)
 			if sample.H != nil || sample.FH != nil {
 				p = histogramPoint(sample.H, sample.FH)
-			} else if s.Labels.Get(labels.MetricName) == "scrape_duration_seconds" && !value.IsStaleNaN(sample.F) {
+			} else if s.Labels.Get(model.MetricNameLabel) == "scrape_duration_seconds" && !value.IsStaleNaN(sample.F) {
 				p = floatPoint(0) // a measurement of time: each side has its own
 			}
 			d.add(s.Labels, at, p)

@@ -113,8 +113,12 @@ var rules = []rule{
 		source: translator + "histograms.go", explains: gaugeHint,
 	},
 	{
-		reason: "native histograms: the stale marker of a gauge histogram arrives as a gauge, and the runner processor drops it as one of a series that it never saw",
-		source: receiver + "transaction.go", explains: staleGaugeHistogram,
+		reason: "the stale marker of a native gauge histogram, or of a gauge whose name has become a histogram's, arrives with another type than the samples before it, and the runner processor drops it as one of a series that it never saw",
+		source: receiver + "transaction.go", explains: staleOfOtherType,
+	},
+	{
+		reason: "a stale marker that a target exposes for a series that never had a sample is dropped by the runner processor",
+		source: "processors/runnerprocessor/processor.go", explains: staleFromTheStart,
 	},
 	{
 		reason: "native histograms: float counts are cut to integers that no longer add up, the backend refuses the request, and the whole scrape is lost",
@@ -233,7 +237,7 @@ func equalSamples(a, b map[instant]point) bool {
 
 // What rules ask about a difference.
 
-func (d difference) name() string { return d.series.Get(labels.MetricName) }
+func (d difference) name() string { return d.series.Get(model.MetricNameLabel) }
 func (d difference) page() string { return d.series.Get(pageLabel) }
 
 func (d difference) isSample(k kind) bool { return d.kind == k && d.exemplar == nil }
@@ -262,7 +266,7 @@ func (e *evidence) family(d difference) (kind model.MetricType, suffix string) {
 // sibling returns the series of the same family and labels with another suffix.
 func (d difference) sibling(suffix, newSuffix string) string {
 	name := strings.TrimSuffix(d.name(), suffix) + newSuffix
-	return labels.NewBuilder(d.series).Set(labels.MetricName, name).Del("le", "quantile").Labels().String()
+	return labels.NewBuilder(d.series).Set(model.MetricNameLabel, name).Del("le", "quantile").Labels().String()
 }
 
 func isComplex(kind model.MetricType) bool {
@@ -284,7 +288,7 @@ func reformattedBound(_ *evidence, ls labels.Labels) labels.Labels {
 func underscored(_ *evidence, ls labels.Labels) labels.Labels {
 	b := labels.NewBuilder(ls)
 	ls.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName {
+		if l.Name == model.MetricNameLabel {
 			b.Set(l.Name, toUnderscores(l.Value, model.LegacyValidation.IsValidMetricName(l.Value)))
 			return
 		}
@@ -308,19 +312,19 @@ func toUnderscores(name string, valid bool) string {
 }
 
 func infoSuffix(e *evidence, ls labels.Labels) labels.Labels {
-	family, found := strings.CutSuffix(ls.Get(labels.MetricName), "_info")
+	family, found := strings.CutSuffix(ls.Get(model.MetricNameLabel), "_info")
 	if !found || e.types[ls.Get(pageLabel)][family] != model.MetricTypeInfo {
 		return ls
 	}
-	return labels.NewBuilder(ls).Set(labels.MetricName, family).Labels()
+	return labels.NewBuilder(ls).Set(model.MetricNameLabel, family).Labels()
 }
 
 func gaugeHistogramSuffix(e *evidence, ls labels.Labels) labels.Labels {
-	family, found := strings.CutSuffix(ls.Get(labels.MetricName), "_bucket")
+	family, found := strings.CutSuffix(ls.Get(model.MetricNameLabel), "_bucket")
 	if !found || e.types[ls.Get(pageLabel)][family] != model.MetricTypeGaugeHistogram {
 		return ls
 	}
-	return labels.NewBuilder(ls).Set(labels.MetricName, family).Labels()
+	return labels.NewBuilder(ls).Set(model.MetricNameLabel, family).Labels()
 }
 
 func scopeLabels(_ *evidence, ls labels.Labels) labels.Labels {
@@ -357,7 +361,8 @@ func isStaleAt(samples map[instant]point, at instant) bool {
 
 func withoutCount(e *evidence, d difference) bool {
 	kind, suffix := e.family(d)
-	if !d.isSample(missing) || !isComplex(kind) || suffix == "_count" {
+	part := suffix == "_bucket" || suffix == "_sum" || suffix == "" && d.series.Has("quantile")
+	if !d.isSample(missing) || !isComplex(kind) || !part {
 		return false
 	}
 	_, counted := e.wantOf[d.sibling(suffix, "_count")][d.key.at]
@@ -467,9 +472,24 @@ func gaugeHint(_ *evidence, d difference) bool {
 	return d.isSample(different) && d.want.histogram != "" && d.want.histogram == "gauge "+d.got.histogram
 }
 
-func staleGaugeHistogram(e *evidence, d difference) bool {
-	kind, _ := e.family(d)
-	return d.isSample(missing) && d.want.histogram == staleHistogram && kind == model.MetricTypeGaugeHistogram
+func staleOfOtherType(e *evidence, d difference) bool {
+	kind, suffix := e.family(d)
+	if !d.isSample(missing) || !isStale(d.want) || suffix != "" || len(e.gotOf[d.key.series]) == 0 {
+		return false
+	}
+	return kind == model.MetricTypeGaugeHistogram || kind == model.MetricTypeHistogram && d.want == floatPoint(math.Float64frombits(value.StaleNaN))
+}
+
+func staleFromTheStart(e *evidence, d difference) bool {
+	if !d.isSample(missing) || len(e.gotOf[d.key.series]) > 0 {
+		return false
+	}
+	for _, p := range e.wantOf[d.key.series] {
+		if !isStale(p) {
+			return false
+		}
+	}
+	return true
 }
 
 // inconsistentHistogram holds for every sample of a scrape of which nothing was stored.
@@ -520,7 +540,7 @@ func overriddenTarget(e *evidence, d difference) bool {
 		return false
 	}
 	for _, ls := range e.want.series {
-		if ls.Get(labels.MetricName) == "up" && ls.Get(pageLabel) == d.page() {
+		if ls.Get(model.MetricNameLabel) == "up" && ls.Get(pageLabel) == d.page() {
 			for _, name := range []string{"job", "instance", "app"} {
 				if ls.Get(name) != d.series.Get(name) {
 					return true

@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
@@ -21,7 +24,8 @@ type exposed struct {
 	exemplars []exemplar.Exemplar
 }
 
-// pageFacts is what one page exposes, by series without target labels, in the order of the page.
+// pageFacts is what one page exposes, by series after metric relabelling but without target labels; the samples of a
+// series are in the order of the page.
 type pageFacts map[string][]exposed
 
 // facts are what is known about the targets from their pages alone: the rules for known differences rest on them.
@@ -30,10 +34,18 @@ type facts struct {
 	pages map[string][]pageFacts                 // by page label
 }
 
-// readFacts parses the pages with Prometheus's own parsers. A page that does not parse has the facts before the error:
+// readFacts parses the pages with Prometheus's own parsers, and relabels as the scrape configuration says. A page that does not parse has the facts before the error:
 // its scrape fails on both sides.
-func readFacts(targets []target) (facts, error) {
+func readFacts(targets []target, scrapeConfig string) (facts, error) {
 	f := facts{types: map[string]map[string]model.MetricType{}, pages: map[string][]pageFacts{}}
+	cfg, err := config.Load(scrapeConfig, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return f, fmt.Errorf("scrape.yaml: %w", err)
+	}
+	relabelling := map[string][]*relabel.Config{}
+	for _, job := range cfg.ScrapeConfigs {
+		relabelling[job.JobName] = job.MetricRelabelConfigs
+	}
 	for _, t := range targets {
 		types := map[string]model.MetricType{}
 		for _, p := range t.pages {
@@ -41,14 +53,14 @@ func readFacts(targets []target) (facts, error) {
 			if err != nil {
 				return f, fmt.Errorf("parsing a page of %s: %w", t.path(), err)
 			}
-			f.pages[t.path()] = append(f.pages[t.path()], parsePage(parser, types))
+			f.pages[t.path()] = append(f.pages[t.path()], parsePage(parser, types, relabelling[t.job]))
 		}
 		f.types[t.path()] = types
 	}
 	return f, nil
 }
 
-func parsePage(parser textparse.Parser, types map[string]model.MetricType) pageFacts {
+func parsePage(parser textparse.Parser, types map[string]model.MetricType, relabelling []*relabel.Config) pageFacts {
 	p := pageFacts{}
 	for {
 		entry, err := parser.Next()
@@ -77,7 +89,11 @@ func parsePage(parser textparse.Parser, types map[string]model.MetricType) pageF
 		for x := (exemplar.Exemplar{}); parser.Exemplar(&x); x = (exemplar.Exemplar{}) {
 			e.exemplars = append(e.exemplars, x)
 		}
-		name := ls.String()
+		relabelled := labels.NewBuilder(ls)
+		if !relabel.ProcessBuilder(relabelled, relabelling...) {
+			continue
+		}
+		name := relabelled.Labels().String()
 		p[name] = append(p[name], e)
 	}
 }

@@ -54,6 +54,7 @@ func loadTargets(base time.Time) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
+	targets = append(targets, target{job: "default", name: "large", pages: []page{largePage(1), largePage(2)}})
 	funcs := template.FuncMap{
 		"ms": func(offset int64) string { return fmt.Sprint(base.UnixMilli() + offset) },
 		"s":  func(offset int64) string { return fmt.Sprintf("%.3f", float64(base.UnixMilli()+offset)/1000) },
@@ -90,6 +91,17 @@ func loadTargets(base time.Time) ([]target, error) {
 		return nil, fmt.Errorf("reading the pages: %w", err)
 	}
 	return targets, nil
+}
+
+// largePage is a page that an exporter has to send as several requests: about 4 MB of remote write.
+func largePage(scrape int) page {
+	const series = 10_000
+	var b bytes.Buffer
+	b.WriteString("# TYPE large_total counter\n")
+	for i := range series {
+		fmt.Fprintf(&b, "large_total{number=\"%d\"} %d\n", i, scrape*series+i)
+	}
+	return page{contentType: textFormat, body: b.Bytes()}
 }
 
 // splitPages cuts the text of a file at its "#! next" lines.

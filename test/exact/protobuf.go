@@ -10,6 +10,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/prometheus/model/value"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -103,6 +104,10 @@ func (b *pageBuilder) everyType() []page {
 			}),
 			family("pb_plain", dto.MetricType_COUNTER, &dto.Metric{Counter: &dto.Counter{Value: proto.Float64(n)}}),
 			family("pb_gauge", dto.MetricType_GAUGE, &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(math.NaN())}}),
+			family("pb_nan", dto.MetricType_GAUGE,
+				&dto.Metric{Label: []*dto.LabelPair{label("payload", "unusual")}, Gauge: &dto.Gauge{Value: proto.Float64(math.Float64frombits(0x7ff80000000c0ffe))}},
+				&dto.Metric{Label: []*dto.LabelPair{label("payload", "of a stale marker")}, Gauge: &dto.Gauge{Value: proto.Float64(math.Float64frombits(value.StaleNaN))}},
+			),
 			family("pb_untyped", dto.MetricType_UNTYPED, &dto.Metric{Untyped: &dto.Untyped{Value: proto.Float64(-n)}}),
 			family("pb_timed", dto.MetricType_GAUGE, &dto.Metric{
 				Gauge: &dto.Gauge{Value: proto.Float64(n)}, TimestampMs: proto.Int64(b.base.Add(at).UnixMilli()),

@@ -138,7 +138,7 @@ func (o *oracle) run(ctx context.Context) (result outcome, err error) {
 	if result.got, err = sides[1].read(ctx, pages); err != nil {
 		return result, err
 	}
-	result.facts, err = readFacts(targets)
+	result.facts, err = readFacts(targets, scraping)
 	return result, err
 }
 
@@ -250,7 +250,7 @@ func writeDiscovery(dir, address string, targets []target) error {
 
 // serve serves the handler on a free port of the loopback interface.
 func serve(handler http.Handler) (address string, stop func(), err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binds at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, fmt.Errorf("opening a port for the oracle: %w", err)
 	}
