@@ -22,11 +22,15 @@ import (
 const (
 	namespace   = "runner-acme"
 	collectorIP = "127.0.77.1"
+	// YAML would make a number of it.
+	organization = "0042"
 )
 
 // componentPage is what a component exposes. It lies about who it is, in every way that a page can.
 const componentPage = `# TYPE go_goroutines gauge
 go_goroutines 7
+# TYPE internal_queue_length gauge
+internal_queue_length 5
 # TYPE http_requests_total counter
 http_requests_total{method="GET",pod_ip="10.1.2.3",pod_host_ip="10.0.0.1"} 3
 http_requests_total{method="PUT",organization="evil",runner="evil",namespace="evil",kubiya_type="evil",app="evil",job="evil"} 1
@@ -100,7 +104,7 @@ func TestCollectorInACluster(t *testing.T) {
 	})
 
 	c := start(t, withAPIServer(t, configFiles(t)["collector.yaml"], api.URL), collectorIP, map[string]string{
-		"RUNNER_ORGANIZATION": "acme", "RUNNER_NAME": "r1", "RUNNER_NAMESPACE": namespace,
+		"RUNNER_ORGANIZATION": organization, "RUNNER_NAME": "r1", "RUNNER_NAMESPACE": namespace,
 		"REMOTE_WRITE_URL": receiver.URL + "/api/v1/write",
 		"SCRAPE_INTERVAL":  "1s", "SCRAPE_TIMEOUT": "900ms", "MY_POD_NAME": "otel-collector-0",
 	})
@@ -145,7 +149,7 @@ func TestCollectorInACluster(t *testing.T) {
 		for _, ls := range stored(t, backend) {
 			names[ls.Get("__name__")] = true
 			requireLabels(t, ls, map[string]string{
-				"organization": "acme", "runner": "r1", "kubiya_type": "customers-runners", "namespace": namespace, "kubernetes_namespace": namespace,
+				"organization": organization, "runner": "r1", "kubiya_type": "customers-runners", "namespace": namespace, "kubernetes_namespace": namespace,
 			})
 			want := map[string]map[string]string{
 				"127.0.77.11:18080":   podLabels("agent-manager", "agent-manager-0", "agent-manager", "agent-manager:v0.5.1", "v0.5.1", "agent-manager-0.5.1"),
@@ -166,6 +170,7 @@ func TestCollectorInACluster(t *testing.T) {
 			})
 		}
 		assert.NotContains(t, names, "target_info")
+		assert.NotContains(t, names, "internal_queue_length", "no dashboard reads it")
 		for _, name := range []string{"up", "scrape_duration_seconds", "go_goroutines", "http_requests_total", "kube_pod_status_phase", "otelcol_process_uptime_seconds_total"} {
 			assert.Contains(t, names, name)
 		}
