@@ -12,15 +12,16 @@ func patterns() []Pattern {
 	return []Pattern{
 		{
 			Name:        "private_key",
-			Description: "PEM private keys, OpenPGP private keys, NATS seeds and credentials files",
+			Description: "PEM and OpenPGP private keys, NATS seeds and credentials files",
 			Expression:  `-----BEGIN [A-Z0-9 ]*(PRIVATE KEY|NKEY SEED|NATS USER JWT)|\bS[UAONCX][A-Z2-7]{56}\b`,
+			hints:       []string{"-----begin ", "su", "sa", "so", "sn", "sc", "sx"},
 			accept:      func(m string) bool { return strings.HasPrefix(m, "-----") || strings.ContainsAny(m, "234567") },
 		},
 		{
 			Name:        "jwt",
 			Description: "JSON web tokens, signed (JWS) or encrypted (JWE), among them Kubernetes service account tokens",
 			Expression:  `\beyJ[A-Za-z0-9_-]{8,}\.(eyJ[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*|[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)`,
-			hints:       []string{"eyJ"},
+			hints:       []string{"eyj"},
 		},
 		{
 			Name:        "cloud_key",
@@ -32,6 +33,7 @@ func patterns() []Pattern {
 				`|\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{31,34}` +
 				`|\bAIza[A-Za-z0-9_-]{35}` +
 				`|\bya29\.[A-Za-z0-9_-]{20,}`,
+			hints: []string{"akia", "asia", "abia", "acca", "aws", "accountkey=", "accesskey=", "access key=", "sig=", "8q~", "aiza", "ya29."},
 		},
 		{
 			Name:        "api_token",
@@ -39,13 +41,16 @@ func patterns() []Pattern {
 			Expression: `\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{22,}|\bglpat-[A-Za-z0-9_-]{20,}|\bxox[abeoprs]-[A-Za-z0-9-]{10,}` +
 				`|\b[rs]k_live_[A-Za-z0-9]{16,}|\bnpm_[A-Za-z0-9]{36}|\bdckr_pat_[A-Za-z0-9_-]{20,}|\bhv[sbr]\.[A-Za-z0-9_-]{24,}` +
 				`|\bgl(c|sa)_[A-Za-z0-9_+/=]{28,}|\bsk-(ant-|proj-)?[A-Za-z0-9_-]{24,}`,
-			hints:  []string{"_", "-", "hvs.", "hvb.", "hvr."},
+			hints: []string{
+				"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "k_live_", "npm_", "dckr_pat_", "hvs.", "hvb.", "hvr.", "glc_", "glsa_", "sk-",
+			},
 			accept: hasDigitAndLetter,
 		},
 		{
 			Name:        "bearer_token",
 			Description: "values of an Authorization header: Bearer or Basic with a token of 16 characters or more that has letters and digits",
 			Expression:  `(?i)\b(bearer|basic|token)[ :=]+[A-Za-z0-9._~+/-]{16,}={0,2}`,
+			hints:       []string{"bearer", "basic", "token"},
 			accept: func(m string) bool {
 				m = strings.TrimRight(m, "=")
 				return hasDigitAndLetter(m[strings.LastIndexAny(m, " :=")+1:])
@@ -57,7 +62,7 @@ func patterns() []Pattern {
 			Expression: `[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@?#]*:[^\s/@]+@[^\s/]` +
 				`|(?i)(^|[?&;,\s])(password|passwd|pwd|secret|client_?secret|access_?token|auth_?token|api_?key)=[^\s&;,]{4,}`,
 			accept: func(m string) bool { return !placeholder.MatchString(m) },
-			hints:  []string{"@", "="},
+			hints:  []string{"://", "password=", "passwd=", "pwd=", "secret=", "token=", "apikey=", "api_key="},
 		},
 		{
 			Name:        "email",

@@ -7,6 +7,7 @@ package secrets
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // minLength is the length, in bytes, below which no pattern can match: a@b.co.
@@ -21,47 +22,45 @@ type Pattern struct {
 	// Expression is the regular expression (RE2) that a part of the value has to match.
 	Expression string
 
-	hints  []string // one of them is in every match: a cheap first look
+	hints  []string // in lower case; one of them is in every match: a cheap first look
 	regexp *regexp.Regexp
 	accept func(match string) bool // a second look that a regular expression cannot take; nil accepts
 }
 
-// Detector holds the compiled patterns. It is safe for concurrent use.
-type Detector struct{ patterns []Pattern }
-
-// NewDetector compiles the published patterns.
-func NewDetector() *Detector {
-	d := &Detector{patterns: patterns()}
-	for i := range d.patterns {
-		d.patterns[i].regexp = regexp.MustCompile(d.patterns[i].Expression)
+// compiled holds the patterns with their expressions compiled, which takes milliseconds.
+var compiled = sync.OnceValue(func() []Pattern {
+	list := patterns()
+	for i := range list {
+		list[i].regexp = regexp.MustCompile(list[i].Expression)
 	}
-	return d
-}
+	return list
+})
 
 // Patterns lists the patterns in the order in which they are tried.
-func (d *Detector) Patterns() []Pattern { return d.patterns }
+func Patterns() []Pattern { return compiled() }
 
-// Find returns the name of the first pattern that value matches, or "" when it looks harmless.
-func (d *Detector) Find(value string) string {
+// Find returns the name of the first pattern that value matches, or "" when it looks harmless. It is safe for concurrent use.
+func Find(value string) string {
 	if len(value) < minLength {
 		return ""
 	}
-	for i := range d.patterns {
-		p := &d.patterns[i]
-		if p.hinted(value) && p.match(value) {
+	lower := strings.ToLower(value)
+	list := compiled()
+	for i := range list {
+		if p := &list[i]; p.hinted(lower) && p.match(value) {
 			return p.Name
 		}
 	}
 	return ""
 }
 
-func (p *Pattern) hinted(value string) bool {
+func (p *Pattern) hinted(lower string) bool {
 	for _, h := range p.hints {
-		if strings.Contains(value, h) {
+		if strings.Contains(lower, h) {
 			return true
 		}
 	}
-	return len(p.hints) == 0
+	return false
 }
 
 func (p *Pattern) match(value string) bool {

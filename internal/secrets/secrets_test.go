@@ -71,25 +71,23 @@ var falsePositives = []string{
 }
 
 func TestEveryPatternFindsItsOwn(t *testing.T) {
-	d := NewDetector()
 	all := positives()
-	for _, p := range d.Patterns() {
+	for _, p := range Patterns() {
 		require.NotEmpty(t, all[p.Name], "no value tried for %s", p.Name)
 		for _, value := range all[p.Name] {
-			found := d.Find(value)
+			found := Find(value)
 			if p.Name != "jwt" && found == "jwt" || p.Name == "bearer_token" && found == "connection_string" {
 				continue
 			}
 			assert.Equal(t, p.Name, found, "%q", value)
-			assert.NotEmpty(t, d.Find("a "+value+" b"), "inside a longer value: %q", value)
+			assert.NotEmpty(t, Find("a "+value+" b"), "inside a longer value: %q", value)
 		}
 	}
 }
 
 func TestFalsePositives(t *testing.T) {
-	d := NewDetector()
 	for _, value := range falsePositives {
-		assert.Empty(t, d.Find(value), "%q", value)
+		assert.Empty(t, Find(value), "%q", value)
 	}
 }
 
@@ -102,7 +100,7 @@ func TestDocumentIsUpToDate(t *testing.T) {
 		"`otelcol_processor_runner_redacted_points` or under the reason `secret`, and the log names metric and label once, never the value.\n\n" +
 		"A pattern is a net, not a proof: what has no shape of its own (a plain password as a label value) passes. Metric and label names are not looked at.\n\n" +
 		"This file is written by `go test ./internal/secrets -update`.\n\n")
-	for _, p := range NewDetector().Patterns() {
+	for _, p := range Patterns() {
 		fmt.Fprintf(&b, "## %s\n\n%s.\n\n```\n%s\n```\n\n", p.Name, p.Description, strings.ReplaceAll(p.Expression, "|", "\n|"))
 	}
 	b.WriteString("## Tried, and must pass\n\n```\n")
@@ -128,9 +126,8 @@ func FuzzFind(f *testing.F) {
 	for _, v := range falsePositives {
 		f.Add(v)
 	}
-	d := NewDetector()
 	f.Fuzz(func(t *testing.T, value string) {
-		if name := d.Find(value); name != "" && d.Find("<redacted:"+name+">") != "" {
+		if name := Find(value); name != "" && Find("<redacted:"+name+">") != "" {
 			t.Fatalf("the replacement of %s is a secret itself", name)
 		}
 	})

@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor/processortest"
+
+	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
 // vocabulary is what the generator draws from: mostly what a rule looks at, so that random data gets near the rules.
@@ -148,7 +150,7 @@ func checkResource(t *testing.T, p *runnerProcessor, rm pmetric.ResourceMetrics)
 				_, dropped := pt.attrs.Get("pod_ip")
 				require.False(t, dropped)
 				for _, v := range pt.attrs.All() {
-					require.Empty(t, p.secrets.Find(v.AsString()))
+					require.Empty(t, secrets.Find(v.AsString()))
 				}
 				if m.Name() == "unlisted" || m.Name() == "memory_usage" {
 					require.True(t, p.target.collector || hasCollector(rm), "an unlisted metric went out")
@@ -171,7 +173,8 @@ func checkTracker(t *testing.T, tr *tracker) {
 	byMetric := map[string]int{}
 	byComponent := map[*componentStats]int{}
 	for key, s := range tr.live {
-		require.Equal(t, key, s.key)
+		require.Nil(t, s.next)
+		require.Equal(t, key, s.key[0])
 		total += s.samples
 		byMetric[s.metric] += s.samples
 		byComponent[s.component] += s.samples

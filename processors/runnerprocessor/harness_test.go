@@ -66,7 +66,7 @@ func newHarness(t *testing.T, overrides ...string) *harness {
 	return h
 }
 
-func load(t *testing.T, overrides ...string) *Config {
+func load(t testing.TB, overrides ...string) *Config {
 	t.Helper()
 	conf := confmap.New()
 	for _, doc := range append([]string{minimalConfig}, overrides...) {

@@ -37,17 +37,26 @@ func (h *hasher) resource(attrs pcommon.Map) seriesKey {
 }
 
 // begin makes the following keys those of series of one metric of one resource.
-func (h *hasher) begin(resource seriesKey, metric string, kind byte) {
+func (h *hasher) begin(resource seriesKey, metric string, k kind) {
 	h.buf = binary.LittleEndian.AppendUint64(h.buf[:0], resource[0])
 	h.buf = binary.LittleEndian.AppendUint64(h.buf, resource[1])
-	h.buf = append(appendString(h.buf, metric), kind)
+	h.buf = append(appendString(h.buf, metric), byte(k))
 	h.prefix = len(h.buf)
 }
 
-// series returns the key of a series with these attributes, in whatever order they are.
-func (h *hasher) series(attrs pcommon.Map) seriesKey {
+// series returns the key of a series with these attributes. Those of a scrape are in the order of their names; others are put
+// in that order.
+func (h *hasher) series(attrs pcommon.Map, ordered bool) seriesKey {
 	h.buf = h.buf[:h.prefix]
-	h.appendMap(attrs)
+	if !ordered {
+		h.appendMap(attrs)
+		return h.sum()
+	}
+	buf := h.buf
+	for name, v := range attrs.All() {
+		buf = appendString(appendString(buf, name), asString(v))
+	}
+	h.buf = buf
 	return h.sum()
 }
 
@@ -63,19 +72,7 @@ func (h *hasher) sum() seriesKey {
 }
 
 func (h *hasher) appendMap(attrs pcommon.Map) {
-	start, last, ordered := len(h.buf), "", true
-	for name, v := range attrs.All() {
-		if name < last {
-			ordered = false
-			break
-		}
-		last = name
-		h.buf = appendString(appendString(h.buf, name), asString(v))
-	}
-	if ordered { // as they come from a scrape
-		return
-	}
-	h.buf, h.sorted = h.buf[:start], h.sorted[:0]
+	h.sorted = h.sorted[:0]
 	for name, v := range attrs.All() {
 		h.sorted = append(h.sorted, label{name, asString(v)})
 	}
@@ -92,5 +89,8 @@ func (h *hasher) appendLabels(labels []label) {
 
 // appendString writes the length first: no value can pass for the end of another.
 func appendString(buf []byte, s string) []byte {
-	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
+	if len(s) < 0xff {
+		return append(append(buf, byte(len(s))), s...)
+	}
+	return append(binary.LittleEndian.AppendUint64(append(buf, 0xff), uint64(len(s))), s...)
 }

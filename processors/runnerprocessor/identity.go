@@ -10,8 +10,11 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// maxCachedNames bounds the caches that are keyed by what targets expose.
-const maxCachedNames = 1 << 14
+// Bounds of the caches that are keyed by what targets expose: entries, and bytes of a key where values are remembered.
+const (
+	maxCachedNames  = 1 << 14
+	maxCachedLength = 256
+)
 
 // pointIdentity are labels that the exporter sets from the resource and the metric. A point must not bring its own.
 var pointIdentity = []string{model.MetricNameLabel, model.JobLabel, model.InstanceLabel}

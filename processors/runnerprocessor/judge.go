@@ -5,11 +5,12 @@ package runnerprocessor
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.uber.org/zap"
 
 	"github.com/kubiyabot/otelcol-runner/internal/scope"
+	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
 // metricVerdict is what a metric's name alone decides.
@@ -42,9 +43,8 @@ func (p *runnerProcessor) judgeMetric(name string, family bool) metricVerdict {
 type metricContext struct {
 	*target
 	metricVerdict
-	name      string
-	kind      byte // the metric's type
-	typeLabel bool // the exporter adds le or quantile
+	name string
+	kind kind
 }
 
 // judgeOrigin decides by where a point comes from, and says whose series it is.
@@ -196,14 +196,23 @@ func (p *runnerProcessor) resolveConflicts(pl *plan, conflicts []int) {
 
 // findSecret returns the index of the pattern that a value matches, or -1.
 func (p *runnerProcessor) findSecret(value string) int {
-	if p.secrets == nil {
+	if len(p.replacements) == 0 {
 		return -1
 	}
-	name := p.secrets.Find(value)
-	if name == "" {
+	if _, clean := p.cleanValues[value]; clean {
 		return -1
 	}
-	return p.stats.patternIndex(name)
+	if name := secrets.Find(value); name != "" {
+		return p.stats.patternIndex(name)
+	}
+	if len(value) > maxCachedLength {
+		return -1
+	}
+	if len(p.cleanValues) >= maxCachedNames {
+		clear(p.cleanValues)
+	}
+	p.cleanValues[strings.Clone(value)] = struct{}{}
+	return -1
 }
 
 // judgeLabels decides by the labels that would go out.
@@ -213,7 +222,7 @@ func (p *runnerProcessor) judgeLabels(m *metricContext, pl *plan) reason {
 	}
 	limits := &p.cfg.Limits
 	count := len(pl.labels) + len(p.identity.keys) + m.identityLabels + 1
-	if m.typeLabel {
+	if m.kind != single { // le or quantile
 		count++
 	}
 	if over(limits.LabelCount, count) {
@@ -242,7 +251,7 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 	if why != keptAlways {
 		// Before the work that follows, so that a series above the limit costs little each time it comes again.
 		if full := p.tracker.room(m.name, stats, pt.samples); !full.kept() {
-			p.warnOnce("A limit of live series is reached: new series are dropped and counted", m.name, reasonNames[full], zap.String("component", stats.name))
+			p.warnOnce("A limit of live series is reached: new series are dropped and counted", m.name, reasonNames[full], stats.name)
 			return full, stats, nil
 		}
 	}

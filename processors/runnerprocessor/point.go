@@ -19,13 +19,26 @@ func (p point) hasExemplars() bool {
 	return p.exemplars != (pmetric.ExemplarSlice{}) && p.exemplars.Len() > 0
 }
 
-// isFamily reports whether the metric becomes several series with suffixes.
-func isFamily(m pmetric.Metric) bool {
-	return m.Type() == pmetric.MetricTypeHistogram || m.Type() == pmetric.MetricTypeSummary
-}
+// kind tells apart what may have one name and one set of attributes and still be different series in the store. A gauge, a sum and
+// a native histogram are the same series, whose type changed: its stale marker may come as either.
+type kind byte
 
-// hasTypeLabel reports whether the exporter adds a label of the type's own: le or quantile.
-func hasTypeLabel(m pmetric.Metric) bool { return isFamily(m) }
+const (
+	single    kind = iota // one series, under the metric's name
+	histogram             // _bucket, _sum and _count
+	summary               // quantiles, _sum and _count
+)
+
+func kindOf(m pmetric.Metric) kind {
+	switch m.Type() {
+	case pmetric.MetricTypeHistogram:
+		return histogram
+	case pmetric.MetricTypeSummary:
+		return summary
+	default:
+		return single
+	}
+}
 
 func numberPoint(dp pmetric.NumberDataPoint) point {
 	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: 1}

@@ -40,8 +40,7 @@ type runnerProcessor struct {
 
 	namespaces, components, labelDrop, labelKeep *scope.Matcher
 	metrics                                      *scope.Metrics
-	secrets                                      *secrets.Detector // nil when off
-	replacements                                 []string          // by index of the secret pattern
+	replacements                                 []string // by index of the secret pattern; empty when secrets are off
 
 	// mu guards all that follows, while a batch is judged. Batches wait for each other; the consumer is called without it.
 	mu             sync.Mutex
@@ -49,12 +48,14 @@ type runnerProcessor struct {
 	tracker        *tracker
 	hash           *hasher
 	metricVerdicts map[metricName]metricVerdict
-	warned         map[string]struct{}
+	cleanValues    map[string]struct{} // short label values that have been looked at and hold no secret
+	warned         map[warning]struct{}
 	started        time.Time
 	usageReported  bool
 
 	// Scratch of the batch at hand, kept for its capacity.
 	target    target
+	last      *series // the live series before the point at hand, in its metric
 	contexts  []metricContext
 	points    []pointVerdict
 	pending   []pendingPoint
@@ -89,7 +90,8 @@ func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, 
 		tracker:        newTracker(cfg.Limits, cfg.Instance == instanceOrganization),
 		hash:           newHasher(),
 		metricVerdicts: map[metricName]metricVerdict{},
-		warned:         map[string]struct{}{},
+		cleanValues:    map[string]struct{}{},
+		warned:         map[warning]struct{}{},
 	}
 	for _, list := range []struct {
 		key  string
@@ -114,8 +116,7 @@ func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, 
 	p.metrics = metrics
 	var patterns []string
 	if cfg.Scope.Secrets != secretsOff {
-		p.secrets = secrets.NewDetector()
-		for _, s := range p.secrets.Patterns() {
+		for _, s := range secrets.Patterns() {
 			patterns = append(patterns, s.Name)
 			p.replacements = append(p.replacements, "<redacted:"+s.Name+">")
 		}
@@ -233,15 +234,17 @@ func (p *runnerProcessor) processResource(rm pmetric.ResourceMetrics, now int64)
 func (p *runnerProcessor) lookUp(rm pmetric.ResourceMetrics, now int64) (needsApply bool) {
 	for i := range rm.ScopeMetrics().Len() {
 		rm.ScopeMetrics().At(i).Metrics().RemoveIf(func(m pmetric.Metric) bool {
-			verdict := p.judgeMetric(m.Name(), isFamily(m))
+			kind := kindOf(m)
+			verdict := p.judgeMetric(m.Name(), kind != single)
 			if why := p.judgeWhole(verdict); !why.kept() {
 				p.target.stats.points[why].Add(int64(countPoints(m)))
 				return true
 			}
 			p.contexts = append(p.contexts, metricContext{
-				target: &p.target, metricVerdict: verdict, name: m.Name(), kind: byte(m.Type()), typeLabel: isFamily(m),
+				target: &p.target, metricVerdict: verdict, name: m.Name(), kind: kind,
 			})
-			p.hash.begin(p.target.resource, m.Name(), byte(m.Type()))
+			p.hash.begin(p.target.resource, m.Name(), kind)
+			p.last = nil
 			eachPoint(m, func(pt point) {
 				if p.lookUpPoint(pt, now) || pt.hasExemplars() {
 					needsApply = true
@@ -270,9 +273,9 @@ func (p *runnerProcessor) judgeWhole(m metricVerdict) reason {
 
 // lookUpPoint decides about a point if its series is live, else puts it off. It reports whether its labels are to be rewritten.
 func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
-	key := p.hash.series(pt.attrs)
-	s, live := p.tracker.live[key]
-	if !live {
+	key := p.hash.series(pt.attrs, p.target.scraped)
+	s := p.tracker.findAfter(p.last, key)
+	if s == nil {
 		p.pending = append(p.pending, pendingPoint{point: pt, key: key, context: len(p.contexts) - 1, index: len(p.points)})
 		p.points = append(p.points, pointVerdict{samples: int32(pt.samples)}) //nolint:gosec // a point has no 2^31 buckets
 		return false
@@ -281,6 +284,7 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 		p.tracker.free(s)
 	} else {
 		p.tracker.touch(s, now, pt.samples)
+		p.last = s
 	}
 	p.points = append(p.points, pointVerdict{why: s.why, samples: int32(pt.samples), stats: s.component, series: s}) //nolint:gosec // as above
 	return s.rewritten
@@ -295,7 +299,7 @@ func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
 	for i := range p.pending {
 		pt := &p.pending[i]
 		verdict := &p.points[pt.index]
-		if s, live := p.tracker.live[pt.key]; live && !pt.stale { // the same series twice in a batch
+		if s := p.tracker.find(pt.key); s != nil && !pt.stale { // the same series twice in a batch
 			verdict.why, verdict.stats, verdict.series = s.why, s.component, s
 		} else {
 			verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
@@ -365,7 +369,7 @@ func (p *runnerProcessor) apply(rm pmetric.ResourceMetrics) {
 				if v.series.rewritten {
 					p.rewriteLabels(v, pt.attrs)
 				}
-				if p.secrets != nil && pt.hasExemplars() {
+				if pt.hasExemplars() {
 					p.cleanExemplars(v.stats, pt.exemplars)
 				}
 				return false
@@ -409,14 +413,17 @@ func (p *runnerProcessor) cleanExemplars(c *componentStats, exemplars pmetric.Ex
 	})
 }
 
+// warning is what makes two warnings the same.
+type warning struct{ metric, detail string }
+
 // warnOnce logs a warning about a metric the first time.
-func (p *runnerProcessor) warnOnce(message, metric, detail string, fields ...zap.Field) {
-	key := metric + "\x00" + detail
+func (p *runnerProcessor) warnOnce(message, metric, detail, component string, fields ...zap.Field) {
+	key := warning{metric, detail}
 	if _, ok := p.warned[key]; ok || len(p.warned) >= maxWarnings {
 		return
 	}
 	p.warned[key] = struct{}{}
-	p.logger.Warn(message, append(fields, zap.String("metric", metric), zap.String("reason", detail))...)
+	p.logger.Warn(message, append(fields, zap.String("component", component), zap.String("metric", metric), zap.String("reason", detail))...)
 }
 
 // warnSecret names the metric and the label in which a secret was found, never the value.
@@ -424,7 +431,7 @@ func (p *runnerProcessor) warnSecret(m *metricContext, c *componentStats, pl *pl
 	for i := range pl.attrs {
 		if r := &pl.attrs[i]; r.pattern >= 0 {
 			p.warnOnce("A label value looks like a secret: mend the component that exposes it", m.name, p.stats.patterns[r.pattern],
-				zap.String("label", r.name), zap.String("component", c.name))
+				c.name, zap.String("label", r.name))
 		}
 	}
 }

@@ -143,10 +143,10 @@ func get(attrs pcommon.Map, name string) string {
 	return asString(v)
 }
 
-// asString is AsString without its cost for strings.
+// asString is AsString without its cost for strings, which nearly all are.
 func asString(v pcommon.Value) string {
-	if v.Type() == pcommon.ValueTypeStr {
-		return v.Str()
+	if s := v.Str(); s != "" || v.Type() == pcommon.ValueTypeStr {
+		return s
 	}
 	return v.AsString()
 }

@@ -8,6 +8,8 @@ import (
 
 // series is a live series: one that was kept, and has had neither a stale marker nor a ttl without a sample since.
 type series struct {
+	next      *series   // of another key in the same place
+	after     *series   // the one that came after it in its metric last time, a guess
 	key       seriesKey // of what came in
 	out       seriesKey // of what goes out; the same unless labels are rewritten
 	legacy    seriesKey // of what goes out without its instance; only with instance: organization
@@ -18,6 +20,7 @@ type series struct {
 	why       reason
 	rewritten bool // labels are dropped, renamed or redacted
 	redacted  bool // a value looks like a secret
+	freed     bool // no longer live
 }
 
 // tracker accounts for live series, exactly, and says whether there is room for another.
@@ -25,7 +28,7 @@ type tracker struct {
 	limits LimitsConfig
 	legacy bool // account for collisions without instance
 
-	live      map[seriesKey]*series // by key
+	live      map[uint64]*series    // by half of key, which a map finds faster; the other half is in the series
 	rewritten map[seriesKey]*series // by out, only those whose out differs
 	total     int
 	byMetric  map[string]int
@@ -37,8 +40,30 @@ type tracker struct {
 func newTracker(limits LimitsConfig, legacy bool) *tracker {
 	return &tracker{
 		limits: limits, legacy: legacy,
-		live: map[seriesKey]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[string]int{}, byLegacy: map[seriesKey]int{},
+		live: map[uint64]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[string]int{}, byLegacy: map[seriesKey]int{},
 	}
+}
+
+// findAfter is find with a guess: a target exposes the series of a metric in the same order each time, and a guess that is right
+// saves the look-up.
+func (t *tracker) findAfter(last *series, key seriesKey) *series {
+	if last != nil && last.after != nil && last.after.key == key && !last.after.freed {
+		return last.after
+	}
+	s := t.find(key)
+	if last != nil {
+		last.after = s
+	}
+	return s
+}
+
+// find returns the live series of a key, or nil.
+func (t *tracker) find(key seriesKey) *series {
+	s := t.live[key[0]]
+	for s != nil && s.key[1] != key[1] {
+		s = s.next
+	}
+	return s
 }
 
 // room returns the limit that n more series would exceed, or keptScope if there is room.
@@ -61,12 +86,13 @@ func (t *tracker) taken(key, out seriesKey) bool {
 	if _, ok := t.rewritten[out]; ok {
 		return true
 	}
-	other, ok := t.live[out]
-	return ok && out != key && !other.rewritten
+	other := t.find(out)
+	return other != nil && out != key && !other.rewritten
 }
 
 func (t *tracker) admit(s *series) {
-	t.live[s.key] = s
+	s.next = t.live[s.key[0]]
+	t.live[s.key[0]] = s
 	if s.out != s.key {
 		t.rewritten[s.out] = s
 	}
@@ -93,7 +119,8 @@ func (t *tracker) touch(s *series, now int64, samples int) {
 }
 
 func (t *tracker) free(s *series) {
-	delete(t.live, s.key)
+	t.remove(s)
+	s.freed, s.after = true, nil
 	if s.out != s.key {
 		delete(t.rewritten, s.out)
 	}
@@ -109,6 +136,24 @@ func (t *tracker) free(s *series) {
 		t.colliding -= 2
 	default:
 		t.colliding--
+	}
+}
+
+func (t *tracker) remove(s *series) {
+	first := t.live[s.key[0]]
+	if first == s {
+		if s.next == nil {
+			delete(t.live, s.key[0])
+		} else {
+			t.live[s.key[0]] = s.next
+		}
+		return
+	}
+	for ; first != nil; first = first.next {
+		if first.next == s {
+			first.next = s.next
+			return
+		}
 	}
 }
 
@@ -128,9 +173,13 @@ func (t *tracker) sweep(now time.Time) bool {
 		return false
 	}
 	t.lastSweep = n
-	for _, s := range t.live {
-		if n-s.lastSeen > int64(t.limits.TTL) {
-			t.free(s)
+	for _, first := range t.live {
+		for s := first; s != nil; {
+			next := s.next
+			if n-s.lastSeen > int64(t.limits.TTL) {
+				t.free(s)
+			}
+			s = next
 		}
 	}
 	return true
