@@ -113,7 +113,7 @@ var rules = []rule{
 		source: translator + "histograms.go", explains: gaugeHint,
 	},
 	{
-		reason: "the stale marker of a native gauge histogram, or of a gauge whose name has become a histogram's, arrives with another type than the samples before it, and the runner processor drops it as one of a series that it never saw",
+		reason: "the stale marker of a gauge whose name has become a histogram's is a stale histogram, because the type is looked up after the change",
 		source: receiver + "transaction.go", explains: staleOfOtherType,
 	},
 	{
@@ -474,10 +474,8 @@ func gaugeHint(_ *evidence, d difference) bool {
 
 func staleOfOtherType(e *evidence, d difference) bool {
 	kind, suffix := e.family(d)
-	if !d.isSample(missing) || !isStale(d.want) || suffix != "" || len(e.gotOf[d.key.series]) == 0 {
-		return false
-	}
-	return kind == model.MetricTypeGaugeHistogram || kind == model.MetricTypeHistogram && d.want == floatPoint(math.Float64frombits(value.StaleNaN))
+	return d.isSample(different) && kind == model.MetricTypeHistogram && suffix == "" &&
+		d.want == floatPoint(math.Float64frombits(value.StaleNaN)) && d.got.histogram != "" && isStale(d.got)
 }
 
 func staleFromTheStart(e *evidence, d difference) bool {
