@@ -117,7 +117,7 @@ func tokenServer(t *testing.T) string {
 			http.NotFound(w, r)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(answer) //nolint:errcheck // the client may be gone
+		_ = json.NewEncoder(w).Encode(answer) // the client may be gone
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

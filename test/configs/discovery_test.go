@@ -58,7 +58,7 @@ func startTarget(t *testing.T, address, path, page string) *target {
 	mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 		target.scrapes.Add(1)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		_, _ = w.Write([]byte(page)) //nolint:errcheck // the scraper may be gone
+		_, _ = w.Write([]byte(page)) // the scraper may be gone
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s was asked for %s", address, r.URL.Path)

@@ -148,10 +148,10 @@ func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	require.NoError(t, c.cmd.Start())
 	go func() {
 		defer close(c.done)
-		_ = c.cmd.Wait() //nolint:errcheck // stop reads the exit code
+		_ = c.cmd.Wait() // stop reads the exit code
 	}()
 	t.Cleanup(func() {
-		_ = c.cmd.Process.Kill() //nolint:errcheck // it may have ended long ago
+		_ = c.cmd.Process.Kill() // it may have ended long ago
 		<-c.done
 		if t.Failed() {
 			t.Logf("the collector's log:\n%s", c.log)
@@ -159,21 +159,29 @@ func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	})
 
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	healthy := func() bool {
-		select {
-		case <-c.done:
-			require.FailNow(t, "the collector ended", "is a port of %s in use? %s", ip, c.log)
-		default:
+	healthyOrEnded := func() bool {
+		if c.ended() {
+			return true
 		}
 		response, err := client.Get("http://" + ip + ":13133/")
 		if err != nil {
 			return false
 		}
-		_ = response.Body.Close() //nolint:errcheck // only the status matters
+		_ = response.Body.Close() // only the status matters
 		return response.StatusCode == http.StatusOK
 	}
-	require.Eventually(t, healthy, limit, 50*time.Millisecond, "not healthy")
+	require.Eventually(t, healthyOrEnded, limit, 50*time.Millisecond, "not healthy")
+	require.False(t, c.ended(), "the collector ended; is a port of %s in use?", ip)
 	return c
+}
+
+func (c *collector) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends the collector as Kubernetes does, and expects that it ends well.

@@ -96,7 +96,7 @@ func (k *kubeAPI) answer(w http.ResponseWriter, r *http.Request, kind, namespace
 	}
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
-	encode := func(v any) { _ = encoder.Encode(v) } //nolint:errcheck // the client may be gone
+	encode := func(v any) { _ = encoder.Encode(v) } // the client may be gone
 	version := resources[kind].version
 	if r.URL.Query().Get("watch") == "" {
 		encode(map[string]any{"kind": kind + "List", "apiVersion": version, "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
