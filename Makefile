@@ -1,24 +1,91 @@
 # The targets that people call. `make help` lists them.
-SHELL := /bin/bash
+SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
-# One environment for every compile, so that build, test and lint share one build cache.
-# The tags are the manifest's: builder-config.yaml is their source.
+# One environment for every compile, so that build, test and lint share one build cache. The tags are the manifest's.
 TAGS := $(shell sed -n 's/^ *build_tags: *//p' builder-config.yaml)
 export CGO_ENABLED := 0
 export GOFLAGS := -buildvcs=false -trimpath -tags=$(TAGS)
 LDFLAGS := -s -w
+TOOL := go tool -modfile=tools/go.mod
+
+# How long `make run` lasts, for example DURATION=60s. Empty: until Ctrl-C.
+DURATION ?=
+# How long each fuzz test runs in `make fuzz`.
+FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The first compile takes minutes, in which `go build` says nothing: say what goes on.
 .PHONY: build
-build: ## Build bin/otelcol-runner and bin/runnerctl (about 5 minutes the first time, seconds after)
+build: ## Build bin/otelcol-runner and bin/runnerctl
 	@mkdir -p bin
-	@go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/otelcol-runner ./cmd/runnerctl
+	@./hack/progress.sh 'Building both binaries' go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/otelcol-runner ./cmd/runnerctl
+
+.PHONY: run
+run: build ## Show the whole product at work on this machine, until Ctrl-C or for DURATION=60s
+	@exec bin/runnerctl demo $(if $(DURATION),--duration $(DURATION))
+
+.PHONY: test
+test: build test-unit test-image test-exact ## Run everything that guards a promise
+
+.PHONY: test-unit
+test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every configuration and the demo
+	@# What starts programs on ports has the machine to itself: the two groups run one after the other.
+	go test -timeout 20m $$(go list ./... | grep -vE '/(cmd|internal/demo|test)(/|$$)')
+	go test -timeout 30m -p 1 ./cmd/... ./internal/demo/... ./test/...
+
+.PHONY: test-image
+test-image: ## Test the image: reproducible, complete, and what the Dockerfile says
+	cd tools && go test -count=1 ./image/...
+
+.PHONY: test-exact
+test-exact: build ## Compare what is delivered with what Prometheus itself stores, bit by bit
+	@go run ./test/exact
+
+.PHONY: fuzz
+fuzz: ## Fuzz what reads bytes from outside, FUZZTIME=30s each
+	go test ./processors/runnerprocessor -run '^$$' -fuzz FuzzProcessor -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/scope -run '^$$' -fuzz FuzzMetrics -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/secrets -run '^$$' -fuzz FuzzFind -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+
+.PHONY: bench-processor
+bench-processor: build ## Measure the runner processor, and the collector at rest
+	@go run ./test/peers/processor
+
+.PHONY: lint
+lint: bin/golangci-lint ## Look at the code with golangci-lint
+	bin/golangci-lint run ./...
+	cd tools && ../bin/golangci-lint run --config ../.golangci.yml ./...
+
+bin/golangci-lint: tools/lint/go.mod
+	@mkdir -p bin
+	@cd tools/lint && ../../hack/progress.sh 'Building golangci-lint' go build -o ../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
 
 .PHONY: generate
-generate: ## Write cmd/otelcol-runner from builder-config.yaml, and each component's metadata
-	@go tool -modfile=tools/go.mod builder --config builder-config.yaml --skip-get-modules --skip-compilation --output-path=cmd/otelcol-runner 2>/dev/null
-	@go generate ./...
+generate: ## Write what is generated: cmd/otelcol-runner, each component's metadata, the configurations
+	@$(TOOL) builder --config builder-config.yaml --skip-get-modules --skip-compilation --output-path=cmd/otelcol-runner 2>&1 | { grep -E 'ERROR|Error' || true; }
+	@mkdir -p bin && $(TOOL) -n mdatagen >/dev/null && cd tools && go build -o ../bin/mdatagen go.opentelemetry.io/collector/cmd/mdatagen
+	@PATH="$(CURDIR)/bin:$$PATH" go generate ./...
+
+.PHONY: check-generated
+check-generated: generate ## Fail when a generated file differs from what is committed
+	@git diff --exit-code -- cmd/otelcol-runner components processors configs || \
+		{ echo 'generated files differ: run `make generate` and commit what it writes' >&2; exit 1; }
+
+.PHONY: image
+image: build ## Write the container image to dist/, without Docker
+	@cd tools && go run ./image build --root ..
+
+# The page of the demo is looked at in a browser.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { echo 'Installing chromium, which the test of the demo page needs' >&2; \
+		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin build dist

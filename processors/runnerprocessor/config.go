@@ -172,7 +172,7 @@ var reservedLabels = []string{"job", "instance", "le", "quantile", "app", "expor
 
 func validateMetadata(key, value string) error {
 	switch {
-	case !model.LabelName(key).IsValidLegacy():
+	case !model.LegacyValidation.IsValidLabelName(key):
 		return fmt.Errorf("metadata::%s: not a valid label name: use letters, digits and underscores, and no digit first", key)
 	case strings.HasPrefix(key, "__"):
 		return fmt.Errorf("metadata::%s: names that begin with __ are Prometheus's own: rename it", key)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:generate go tool -modfile=../../tools/go.mod mdatagen metadata.yaml
+//go:generate mdatagen metadata.yaml
 
 // Package runnerprocessor attaches a runner's metadata to every series and limits what leaves the cluster.
 //

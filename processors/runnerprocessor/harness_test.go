@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
@@ -159,7 +160,7 @@ func (h *harness) build(s source, lines ...string) pmetric.Metrics {
 		text, stale := strings.CutSuffix(text, " stale")
 		ls, err := parser.NewParser(parser.Options{}).ParseMetric(text)
 		require.NoError(h.t, err, line)
-		name := ls.Get(labels.MetricName)
+		name := ls.Get(model.MetricNameLabel)
 		m, ok := byName[kind+name]
 		if !ok {
 			m = metrics.AppendEmpty()
@@ -168,7 +169,7 @@ func (h *harness) build(s source, lines ...string) pmetric.Metrics {
 		}
 		attrs := addPoint(m, kind, stale)
 		// honor_labels: false, as Prometheus does it
-		b := labels.NewBuilder(ls).Del(labels.MetricName)
+		b := labels.NewBuilder(ls).Del(model.MetricNameLabel)
 		for _, k := range sortedKeys(s.labels) {
 			if v := ls.Get(k); v != "" {
 				b.Set("exported_"+k, v)

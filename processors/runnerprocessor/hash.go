@@ -90,7 +90,7 @@ func (h *hasher) appendLabels(labels []label) {
 // appendString writes the length first: no value can pass for the end of another.
 func appendString(buf []byte, s string) []byte {
 	if len(s) < 0xff {
-		return append(append(buf, byte(len(s))), s...)
+		return append(append(buf, byte(len(s))), s...) //nolint:gosec // it fits, see above
 	}
 	return append(binary.LittleEndian.AppendUint64(append(buf, 0xff), uint64(len(s))), s...)
 }
