@@ -76,7 +76,7 @@ service:
 		t.Logf("ended after %s", time.Since(begin).Round(time.Millisecond))
 	case <-time.After(25 * time.Second): // Kubernetes kills after 30 s
 		assert.NoError(t, cmd.Process.Kill())
-		<-exited
+		<-exited //nolint:errcheck // killed: its status says nothing
 		t.Fatalf("did not end within 25 s:\n%s", output.String())
 	}
 	assert.Contains(t, output.String(), "azuread_auth: the token server (oauth, AzurePublic) has not answered after")

@@ -36,7 +36,7 @@ func TestLoadConfig(t *testing.T) {
 		"system":   {Cloud: "AzurePublic", ManagedIdentity: &ManagedIdentityConfig{}},
 		"identity": {Cloud: "AzurePublic", ManagedIdentity: &ManagedIdentityConfig{ClientID: testClient}},
 		"workload": {Cloud: "AzurePublic", WorkloadIdentity: &WorkloadIdentityConfig{ClientID: testClient, TenantID: testTenant}},
-		"secret_file": {Cloud: "AzureGovernment", OAuth: &OAuthConfig{
+		"secret_file": {Cloud: "AzureGovernment", OAuth: &OAuthConfig{ //nolint:gosec // the name of a file
 			ClientID: testClient, TenantID: "contoso.onmicrosoft.com", ClientSecretFile: "/etc/azure/client-secret",
 		}},
 		"certificate": {Cloud: "AzureChina", Scope: "https://monitor.azure.cn//.default", Certificate: &CertificateConfig{

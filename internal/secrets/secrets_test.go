@@ -112,7 +112,7 @@ func TestDocumentIsUpToDate(t *testing.T) {
 	if *update {
 		require.NoError(t, os.WriteFile(file, b.Bytes(), 0o600))
 	}
-	got, err := os.ReadFile(file)
+	got, err := os.ReadFile(file) //nolint:gosec // a file of the repository
 	require.NoError(t, err)
 	assert.Equal(t, b.String(), string(got), "run go test ./internal/secrets -update")
 }

@@ -113,7 +113,7 @@ func (c *collector) stop() error {
 }
 
 func (c *collector) logTail() string {
-	log, err := os.ReadFile(c.logPath) //nolint:gosec // the file that startCollector made
+	log, err := os.ReadFile(c.logPath)
 	if err != nil {
 		return err.Error()
 	}

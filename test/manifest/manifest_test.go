@@ -82,7 +82,7 @@ func TestAddAComponent(t *testing.T) {
 	manifest = replaced(t, manifest, "\nexporters:\n", "\nexporters:\n  - gomod: "+added+"\n")
 	manifest = replaced(t, manifest, "output_path: ./build", "output_path: "+output)
 	file := filepath.Join(t.TempDir(), "builder-config.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(manifest), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(manifest), 0o600)) //nolint:gosec // the test's own folder
 
 	// `path: .` in the manifest is relative to where builder runs.
 	out, err := run(t, root(t), "go", "tool", "-modfile=tools/go.mod", "builder", "--config", file, "--skip-compilation")
