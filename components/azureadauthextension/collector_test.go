@@ -10,20 +10,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
 // TestCollectorEndsWhileTheTokenServerStalls: the real collector, with samples
 // queued behind a token that never comes, ends when it is told to.
 func TestCollectorEndsWhileTheTokenServerStalls(t *testing.T) {
-	binary := filepath.Join(moduleRoot(t), "bin", "otelcol-runner")
-	require.FileExists(t, binary, "run `make build` first")
+	binary := testbed.Collector(t)
 	e := newEntra(t)
 	e.answers(e.stall)
 	r := newReceiver(t)
@@ -44,7 +44,7 @@ service:
     metrics: {receivers: [otlp], exporters: [prometheus_remote_write]}
 `, testClient, testTenant, input, r.URL), 0o600))
 
-	var output lockedBuffer
+	var output testbed.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "--config", config) //nolint:gosec // the collector that this repository builds
 	cmd.Stdout, cmd.Stderr = &output, &output
 	require.NoError(t, cmd.Start())
@@ -83,43 +83,10 @@ service:
 	assert.Zero(t, r.count())
 }
 
-// moduleRoot is the folder with go.mod, above the package.
-func moduleRoot(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		parent := filepath.Dir(dir)
-		require.NotEqual(t, dir, parent, "no go.mod above the package")
-		dir = parent
-	}
-}
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, l.Close()) }()
 	return l.Addr().String()
-}
-
-// lockedBuffer is read while the collector writes to it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

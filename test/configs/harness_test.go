@@ -8,7 +8,6 @@
 package configs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -17,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
 // limit is how long anything that takes a moment may take on a busy machine.
@@ -34,34 +34,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// root is the folder of go.mod.
-func root(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		parent := filepath.Dir(dir)
-		require.NotEqual(t, dir, parent, "no go.mod above the test")
-		dir = parent
-	}
-}
-
-// binary is the built collector.
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(root(t), "bin", "otelcol-runner")
-	_, err := os.Stat(path)
-	require.NoError(t, err, "run `make build` first")
-	return path
-}
-
 // configFiles are the reference configurations, by file name.
 func configFiles(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(root(t), "configs", "*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(testbed.Root(t), "configs", "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, paths)
 	files := map[string]string{}
@@ -86,7 +62,7 @@ func run(t *testing.T, file string, env map[string]string, command ...string) (s
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t), append(command, "--config="+file)...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, testbed.Collector(t), append(command, "--config="+file)...) //nolint:gosec // our own binary
 	cmd.Env = environ(env)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -134,15 +110,15 @@ func withAPIServer(t *testing.T, file, apiServer string) string {
 type collector struct {
 	cmd  *exec.Cmd
 	ip   string
-	log  *lockedBuffer
+	log  *testbed.Buffer
 	done chan struct{}
 }
 
 // start runs the configuration file with env and waits until the health check is content. The collector listens on ip.
 func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	t.Helper()
-	c := &collector{ip: ip, log: &lockedBuffer{}, done: make(chan struct{})}
-	c.cmd = exec.Command(binary(t), "--config="+file) //nolint:gosec // our own binary
+	c := &collector{ip: ip, log: &testbed.Buffer{}, done: make(chan struct{})}
+	c.cmd = exec.Command(testbed.Collector(t), "--config="+file) //nolint:gosec // our own binary
 	c.cmd.Env = append(environ(env), "MY_POD_IP="+ip)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	require.NoError(t, c.cmd.Start())
@@ -212,24 +188,6 @@ func serve(t *testing.T, address string, handler http.Handler) {
 			t.Errorf("serving %s: %v", address, err)
 		}
 	})
-}
-
-// lockedBuffer is a buffer that a process writes to while a test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // without is env without one variable.

@@ -11,13 +11,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
 var envReference = regexp.MustCompile(`\$\{env:([A-Z_]+)`)
 
 // The README lists every file and every variable that one of them reads.
 func TestReadmeIsComplete(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(root(t), "configs", "README.md"))
+	content, err := os.ReadFile(filepath.Join(testbed.Root(t), "configs", "README.md"))
 	require.NoError(t, err)
 	readme := string(content)
 	for name, file := range configFiles(t) {

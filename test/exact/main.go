@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
 // attempts is how often a run is tried on a machine that is too slow for the scrape timeout.
@@ -93,7 +95,7 @@ func compareExporter(ctx context.Context, exporter, binary, keep string, stderr 
 		return report{}, fmt.Errorf("there is no configuration for the exporter %q; known are %s", exporter, strings.Join(exporters(), ", "))
 	}
 	if binary == "" {
-		root, err := moduleRoot()
+		root, err := testbed.FindRoot()
 		if err != nil {
 			return report{}, err
 		}
@@ -163,22 +165,4 @@ func exporters() []string {
 		}
 	}
 	return names
-}
-
-// moduleRoot walks up to go.mod.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("no go.mod above the working directory: run this inside the repository, or name the collector with --binary")
-		}
-		dir = parent
-	}
 }

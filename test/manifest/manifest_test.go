@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
 // A cold build compiles more than a thousand packages.
@@ -22,21 +24,6 @@ const limit = 20 * time.Minute
 
 // The component that the documentation adds. Our own module does not have it.
 const added = "go.opentelemetry.io/collector/exporter/otlphttpexporter v0.165.0"
-
-// root is the folder of go.mod.
-func root(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		parent := filepath.Dir(dir)
-		require.NotEqual(t, dir, parent, "no go.mod above the test")
-		dir = parent
-	}
-}
 
 // run runs a command in dir and returns everything that it printed.
 func run(t *testing.T, dir, name string, args ...string) (string, error) {
@@ -71,11 +58,11 @@ func value(t *testing.T, manifest, key string) string {
 // Nothing in the manifest is special to this repository: with one more line, OCB makes a collector of it that has the
 // component, and everything that ours has.
 func TestAddAComponent(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(t), "builder-config.yaml"))
+	text, err := os.ReadFile(filepath.Join(testbed.Root(t), "builder-config.yaml"))
 	require.NoError(t, err)
 	manifest := string(text)
 	module, tags := value(t, manifest, "module"), value(t, manifest, "build_tags")
-	_, err = os.Stat(filepath.Join(root(t), strings.TrimPrefix(module, "github.com/kubiyabot/otelcol-runner/"), "main.go"))
+	_, err = os.Stat(filepath.Join(testbed.Root(t), strings.TrimPrefix(module, "github.com/kubiyabot/otelcol-runner/"), "main.go"))
 	require.Error(t, err, "dist.module %s is a package of our own module, which makes the name ambiguous for OCB: name it github.com/kubiyabot/otelcol-runner/build", module)
 
 	output := filepath.Join(t.TempDir(), "build")
@@ -85,7 +72,7 @@ func TestAddAComponent(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(manifest), 0o600)) //nolint:gosec // the test's own folder
 
 	// `path: .` in the manifest is relative to where builder runs.
-	out, err := run(t, root(t), "go", "tool", "-modfile=tools/go.mod", "builder", "--config", file, "--skip-compilation")
+	out, err := run(t, testbed.Root(t), "go", "tool", "-modfile=tools/go.mod", "builder", "--config", file, "--skip-compilation")
 	if err != nil {
 		// `go mod tidy`, which builder runs, also wants what the tests of the components import. One such module is not
 		// published everywhere; no component needs it.
@@ -113,6 +100,6 @@ func TestAddAComponent(t *testing.T) {
 	t.Setenv("RUNNER_NAME", "r1")
 	t.Setenv("RUNNER_NAMESPACE", "runner-acme")
 	t.Setenv("REMOTE_WRITE_URL", "http://127.0.0.1:1/api/v1/write")
-	out, err = run(t, output, binary, "validate", "--config="+filepath.Join(root(t), "configs", "collector.yaml"))
+	out, err = run(t, output, binary, "validate", "--config="+filepath.Join(testbed.Root(t), "configs", "collector.yaml"))
 	require.NoError(t, err, out)
 }
