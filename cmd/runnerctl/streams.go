@@ -28,5 +28,5 @@ func newStreams() streams {
 }
 
 func isTerminal(f *os.File) bool {
-	return term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+	return term.IsTerminal(int(f.Fd()))
 }

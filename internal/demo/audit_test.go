@@ -27,7 +27,7 @@ func own(changes ...string) labels.Labels {
 		"organization": organization, "runner": runnerName, "kubiya_type": runnerType, "namespace": namespace,
 	}
 	for i := 0; i < len(changes); i += 2 {
-		all[changes[i]] = changes[i+1]
+		all[changes[i]] = changes[i+1] //nolint:gosec // pairs
 	}
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
 	return labels.FromMap(all)

@@ -135,6 +135,9 @@ func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	})
 
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	// Healthy twice: the collector reports itself ready a moment before it catches SIGTERM (otelcol/collector.go, Run), and
+	// nothing tells when it does.
+	healthy := 0
 	healthyOrEnded := func() bool {
 		if c.ended() {
 			return true
@@ -144,7 +147,10 @@ func start(t *testing.T, file, ip string, env map[string]string) *collector {
 			return false
 		}
 		_ = response.Body.Close() // only the status matters
-		return response.StatusCode == http.StatusOK
+		if response.StatusCode == http.StatusOK {
+			healthy++
+		}
+		return healthy == 2
 	}
 	require.Eventually(t, healthyOrEnded, limit, 50*time.Millisecond, "not healthy")
 	require.False(t, c.ended(), "the collector ended; is a port of %s in use?", ip)
