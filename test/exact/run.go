@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kubiyabot/otelcol-runner/internal/prombackend"
@@ -108,18 +109,24 @@ func (o *oracle) run(ctx context.Context) (result outcome, err error) {
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, ref.stop()) }()
+	stopReference := sync.OnceValue(ref.stop)
+	defer func() { err = errors.Join(err, stopReference()) }()
 	col, err := startCollector(o.binary, o.dir, o.overrides, scraping, "http://"+backendAddress+"/api/v1/write")
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, col.stop()) }()
+	stopCollector := sync.OnceValue(col.stop)
+	defer func() { err = errors.Join(err, stopCollector()) }()
 
 	sides := []side{
 		{referenceStore, func(page string) []int64 { return server.scrapesOf(referenceSide, page) }},
 		{collectorStore, func(page string) []int64 { return server.scrapesOf(collectorSide, page) }},
 	}
 	if err := o.await(ctx, targets, server, col, discoveryDir, pagesAddress, sides); err != nil {
+		return result, err
+	}
+	// A scrape that is stored while the stores are read would be there in part.
+	if err := errors.Join(stopCollector(), stopReference()); err != nil {
 		return result, err
 	}
 	stats, err := collectorStore.Stats()
