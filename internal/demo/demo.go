@@ -103,7 +103,7 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	if err != nil {
 		return r.snapshot().Result, err
 	}
-	stopErr := r.collector.stop()
+	stopErr := r.stopCollector()
 	if err := r.auditNow(context.WithoutCancel(ctx)); err != nil {
 		return r.snapshot().Result, err
 	}
@@ -117,6 +117,15 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	r.mu.Unlock()
 	r.screen.finish(r.snapshot())
 	return r.snapshot().Result, nil
+}
+
+// stopCollector ends the collector. One that has never answered does not listen to signals yet: SIGTERM would end it
+// too, but look like a crash.
+func (r *run) stopCollector() error {
+	if r.answered.Equal(r.collector.started) {
+		return r.collector.kill()
+	}
+	return r.collector.stop()
 }
 
 // start starts the store's server, the sample runner and the collector. The function that it returns, also with an
