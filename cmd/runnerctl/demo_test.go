@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,18 +17,9 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// builtCollector is the path of the real binary.
-func builtCollector(t *testing.T) string {
-	t.Helper()
-	binary, err := filepath.Abs(filepath.Join("..", "..", "bin", "otelcol-runner"))
-	require.NoError(t, err)
-	if _, err := os.Stat(binary); errors.Is(err, os.ErrNotExist) {
-		t.Fatal("no bin/otelcol-runner: run `make build` first")
-	}
-	return binary
-}
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
+)
 
 func TestDemoOptions(t *testing.T) {
 	var got demoOptions
@@ -49,7 +39,7 @@ func TestDemoOptions(t *testing.T) {
 
 // What a script reads: one JSON object as the last and only line on standard output.
 func TestDemoJSON(t *testing.T) {
-	code, stdout, stderr := command(t, "demo", "--duration", "8s", "--output", "json", "--collector", builtCollector(t))
+	code, stdout, stderr := command(t, "demo", "--duration", "8s", "--output", "json", "--collector", testbed.Collector(t))
 	require.Equal(t, exitFine, code, stderr)
 	assert.Equal(t, 1, strings.Count(stdout, "\n"), stdout)
 	var got map[string]any
@@ -122,7 +112,7 @@ func TestInterruptEndsWithASummary(t *testing.T) {
 	for name, sig := range map[string]os.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t, "demo", "--collector", builtCollector(t))
+			c := start(t, "demo", "--collector", testbed.Collector(t))
 			collector := c.collector(t)
 			require.NoError(t, c.cmd.Process.Signal(sig))
 			require.NoError(t, c.cmd.Wait(), c.stderr.String())
@@ -134,7 +124,7 @@ func TestInterruptEndsWithASummary(t *testing.T) {
 }
 
 func TestASecondInterruptSkipsTheCheck(t *testing.T) {
-	c := start(t, "demo", "--output", "json", "--collector", builtCollector(t))
+	c := start(t, "demo", "--output", "json", "--collector", testbed.Collector(t))
 	collector := c.collector(t)
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGINT))
 	time.Sleep(200 * time.Millisecond) // two signals of a kind at once are one to the receiver
@@ -148,7 +138,7 @@ func TestASecondInterruptSkipsTheCheck(t *testing.T) {
 }
 
 func TestAKilledRunnerctlTakesTheCollectorAlong(t *testing.T) {
-	c := start(t, "demo", "--collector", builtCollector(t))
+	c := start(t, "demo", "--collector", testbed.Collector(t))
 	collector := c.collector(t)
 	require.NoError(t, c.cmd.Process.Kill())
 	require.Error(t, c.cmd.Wait())

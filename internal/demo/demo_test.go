@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,29 +24,12 @@ import (
 	"github.com/kubiyabot/otelcol-runner/configs"
 	"github.com/kubiyabot/otelcol-runner/internal/demo/sample"
 	"github.com/kubiyabot/otelcol-runner/internal/prombackend"
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
-
-// lockedBuffer is a screen that a test reads while the demo writes.
-type lockedBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
 
 // demoRun is a demo that runs beside the test.
 type demoRun struct {
-	screen lockedBuffer
+	screen testbed.Buffer
 	cancel context.CancelFunc
 	skip   chan struct{}
 	done   chan struct{}
@@ -60,7 +42,7 @@ func begin(t *testing.T, change func(*Options)) (*demoRun, string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &demoRun{cancel: cancel, skip: make(chan struct{}), done: make(chan struct{})}
-	opts := Options{Collector: builtCollector(t), Config: configs.Collector, Listen: "127.0.0.1:0", Screen: &d.screen, Skip: d.skip}
+	opts := Options{Collector: testbed.Collector(t), Config: configs.Collector, Listen: "127.0.0.1:0", Screen: &d.screen, Skip: d.skip}
 	if change != nil {
 		change(&opts)
 	}
@@ -199,7 +181,7 @@ func TestEndedBeforeTheCheck(t *testing.T) {
 func TestACollectorThatDoesNotTakeItsConfiguration(t *testing.T) {
 	secret := "hun" + "ter2hunter2"
 	_, err := Run(t.Context(), Options{
-		Collector: builtCollector(t), Listen: "127.0.0.1:0", Screen: io.Discard,
+		Collector: testbed.Collector(t), Listen: "127.0.0.1:0", Screen: io.Discard,
 		Config: append(bytes.Clone(configs.Collector), "\nconnectors: {\"password="+secret+"\": {}}\n"...),
 	})
 	require.ErrorContains(t, err, "the collector ended by itself (exit status 1); its last log lines:")
