@@ -3,6 +3,7 @@
 package runnerprocessor
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/prometheus/common/model"
@@ -10,11 +11,14 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// Bounds of the caches that are keyed by what targets expose: entries, and bytes of a key where values are remembered.
+// Bounds of the caches that are keyed by what targets expose: entries, and bytes of a key.
 const (
 	maxCachedNames  = 1 << 14
 	maxCachedLength = 256
 )
+
+// maxMoved is how many forged resource attributes are kept under an exported_ name; there are more than a few only in an attack.
+const maxMoved = 16
 
 // pointIdentity are labels that the exporter sets from the resource and the metric. A point must not bring its own.
 var pointIdentity = []string{model.MetricNameLabel, model.JobLabel, model.InstanceLabel}
@@ -47,7 +51,9 @@ func (id *identity) collision(name string) string {
 		clear(id.collisions)
 	}
 	key := id.findCollision(name)
-	id.collisions[name] = key
+	if len(name) <= maxCachedLength {
+		id.collisions[name] = key
+	}
 	return key
 }
 
@@ -74,13 +80,23 @@ func (id *identity) spoofs(name, value string) (key string, yes bool) {
 	return key, true
 }
 
-// exportedName follows Prometheus's rule for a label that a target exposes under the name of a target label: it is prefixed
-// with exported_ until the name is free (scrape/scrape.go, resolveConflictingExposedLabels).
-func exportedName(key string, taken func(string) bool) string {
-	name := key
+// exportedNames follows Prometheus's rule for a label that a target exposes under the name of a target label: it is prefixed with
+// exported_ until the name is free (scrape/scrape.go, resolveConflictingExposedLabels).
+type exportedNames struct {
+	taken map[string]bool
+	last  map[string]string // by key, the name that was given last: where it is taken, all shorter ones are
+}
+
+func newExportedNames() *exportedNames {
+	return &exportedNames{taken: map[string]bool{}, last: map[string]string{}}
+}
+
+func (e *exportedNames) next(key string) string {
+	name := cmp.Or(e.last[key], key)
 	for {
 		name = model.ExportedLabelPrefix + name
-		if !taken(name) {
+		if !e.taken[name] {
+			e.taken[name], e.last[key] = true, name
 			return name
 		}
 	}
@@ -89,19 +105,22 @@ func exportedName(key string, taken func(string) bool) string {
 // stamp writes the runner's metadata to a resource. What was there under such a name becomes exported_<name>.
 func (id *identity) stamp(attrs pcommon.Map) {
 	var moved []label
+	names := newExportedNames()
 	attrs.RemoveIf(func(name string, v pcommon.Value) bool {
 		value := asString(v)
 		key, yes := id.spoofs(name, value)
 		if !yes || id.values[key] == "" { // job and instance are for the resource to have
+			names.taken[name] = true
 			return false
 		}
-		moved = append(moved, label{name: key, value: value})
+		if len(moved) < maxMoved {
+			moved = append(moved, label{name: key, value: value})
+		}
 		return true
 	})
 	slices.SortStableFunc(moved, func(a, b label) int { return len(a.name) - len(b.name) })
 	for _, l := range moved {
-		name := exportedName(l.name, func(n string) bool { _, ok := attrs.Get(n); return ok })
-		attrs.PutStr(name, l.value)
+		attrs.PutStr(names.next(l.name), l.value)
 	}
 	for _, key := range id.keys {
 		attrs.PutStr(key, id.values[key])

@@ -35,7 +35,9 @@ func (p *runnerProcessor) judgeMetric(name string, family bool) metricVerdict {
 		clear(p.metricVerdicts)
 	}
 	v := metricVerdict{listed: p.metrics.Match(name, family), health: healthMetrics[name], object: scope.IsObjectMetric(name)}
-	p.metricVerdicts[key] = v
+	if len(name) <= maxCachedLength {
+		p.metricVerdicts[key] = v
+	}
 	return v
 }
 
@@ -180,17 +182,15 @@ func (p *runnerProcessor) resolveConflicts(pl *plan, conflicts []int) {
 	if len(conflicts) == 0 {
 		return
 	}
+	names := newExportedNames()
+	for i := range pl.attrs {
+		if !pl.attrs[i].drop && !pl.attrs[i].rename {
+			names.taken[pl.attrs[i].name] = true
+		}
+	}
 	slices.SortStableFunc(conflicts, func(a, b int) int { return len(pl.attrs[a].name) - len(pl.attrs[b].name) })
-	for n, i := range conflicts {
-		unresolved := conflicts[n:]
-		pl.attrs[i].name = exportedName(pl.attrs[i].name, func(name string) bool {
-			for j := range pl.attrs {
-				if pl.attrs[j].name == name && !pl.attrs[j].drop && !slices.Contains(unresolved, j) {
-					return true
-				}
-			}
-			return false
-		})
+	for _, i := range conflicts {
+		pl.attrs[i].name = names.next(pl.attrs[i].name)
 	}
 }
 
@@ -239,6 +239,10 @@ func (p *runnerProcessor) judgeLabels(m *metricContext, pl *plan) reason {
 	return keptScope
 }
 
+// maxAttributes is the number of attributes above which a point is dropped whatever the limits are: no backend takes as many, and
+// to work out their labels would take long.
+const maxAttributes = 1024
+
 // judgeNew decides about a point of a series that is not live, and makes it live if it is kept.
 func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, now int64) (reason, *componentStats, *series) {
 	why, stats := p.judgeOrigin(m, pt)
@@ -254,6 +258,9 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 			p.warnOnce("A limit of live series is reached: new series are dropped and counted", m.name, reasonNames[full], stats.name)
 			return full, stats, nil
 		}
+	}
+	if pt.attrs.Len() > maxAttributes {
+		return droppedLabelCount, stats, nil
 	}
 	pl := p.planLabels(pt.attrs, true)
 	if pl.secret {

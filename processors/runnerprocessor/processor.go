@@ -418,6 +418,9 @@ type warning struct{ metric, detail string }
 
 // warnOnce logs a warning about a metric the first time.
 func (p *runnerProcessor) warnOnce(message, metric, detail, component string, fields ...zap.Field) {
+	if len(metric) > maxCachedLength {
+		metric = metric[:maxCachedLength]
+	}
 	key := warning{metric, detail}
 	if _, ok := p.warned[key]; ok || len(p.warned) >= maxWarnings {
 		return

@@ -3,6 +3,7 @@
 package runnerprocessor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -367,4 +368,34 @@ func TestSamplesCounted(t *testing.T) {
 	h.scrape(toolManager(), `cpu_usage`, `histogram:http_request_duration_highr_seconds`, `summary:go_gc_duration_seconds`)
 	assert.Equal(t, map[string]int64{"tool-manager": 1 + 1 + 5 + 3}, h.metric("samples"))
 	assert.Equal(t, map[string]int64{"series": 50000, "series_per_metric": 10000, "series_per_component": 20000}, h.metric("series_limit"))
+}
+
+// Names that all become kubiya_type, as many as a point may have: each gets a name of its own, and that does not take long.
+func TestManyForgedNames(t *testing.T) {
+	forged := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"kubiya%stype"="x",`, strings.Repeat("_", i+2))
+		}
+		return `cpu_usage{` + b.String() + `}`
+	}
+	h := newHarness(t, `limits: {label_count: 0, label_name_length: 0}`)
+	got := h.scrape(toolManager(), forged(1000))
+	require.Len(t, got, 1)
+	assert.Equal(t, 1000, strings.Count(got[0], `="x"`))
+	assert.NotContains(t, got[0], "kubiya__type")
+
+	assert.Empty(t, h.scrape(toolManager(), forged(1100)), "no backend takes more than 1024 labels")
+	assert.Equal(t, int64(1), h.decisions()["dropped/label_count"])
+}
+
+// With honor_labels a target can give a series the name and the number of labels of a health series, but not its labels.
+func TestHealthIsToldByItsLabels(t *testing.T) {
+	h := newHarness(t)
+	md := h.build(toolManager().with("app", "other"), "scrape_series_added")
+	dp := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0)
+	dp.Attributes().PutStr("app", "forged")
+	h.in += md.DataPointCount()
+	require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+	assert.Equal(t, map[string]int64{"kept/always": 1, "dropped/component": 1}, h.decisions())
 }

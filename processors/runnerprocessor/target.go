@@ -132,7 +132,7 @@ func targetLabels(rm pmetric.ResourceMetrics) (pcommon.Map, bool) {
 
 // isHealth reports whether a point of a health metric is Prometheus's own: it has the target labels and no others.
 func (t *target) isHealth(pt point) bool {
-	return t.scraped && pt.attrs.Len() == t.labels.Len()
+	return t.scraped && pt.attrs.Equal(t.labels)
 }
 
 func get(attrs pcommon.Map, name string) string {
