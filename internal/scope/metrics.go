@@ -61,8 +61,8 @@ func (m *Metrics) Redundant() []Pattern {
 func (m *Metrics) Match(name string, family bool) bool {
 	names := [8]string{name}
 	n := 1
-	if translated, err := m.namer.Build(otlptranslator.Metric{Name: name}); err == nil && translated != name {
-		names[n] = translated
+	if stored := m.StoredName(name); stored != name {
+		names[n] = stored
 		n++
 	}
 	if family {
@@ -75,6 +75,16 @@ func (m *Metrics) Match(name string, family bool) bool {
 		return false
 	}
 	return matchAny(m.profile, names[:n]) || matchAny(m.include, names[:n])
+}
+
+// StoredName returns a metric's name as Prometheus stores it, without suffixes for type and unit: kube.pod_info is
+// kube_pod_info. What cannot be translated stays as it is.
+func (m *Metrics) StoredName(name string) string {
+	stored, err := m.namer.Build(otlptranslator.Metric{Name: name})
+	if err != nil {
+		return name
+	}
+	return stored
 }
 
 func matchAny(m *Matcher, names []string) bool {

@@ -20,7 +20,7 @@ func patterns() []Pattern {
 		{
 			Name:        "jwt",
 			Description: "JSON web tokens, signed (JWS) or encrypted (JWE), among them Kubernetes service account tokens",
-			Expression:  `\beyJ[A-Za-z0-9_-]{8,}\.(eyJ[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*|[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)`,
+			Expression:  `eyJ[A-Za-z0-9_-]{8,}\.(eyJ[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*|[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)`,
 			hints:       []string{"eyj"},
 		},
 		{

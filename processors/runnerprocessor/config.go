@@ -101,7 +101,7 @@ type LimitsConfig struct {
 	// Series is the number of live series in total. Default: 50000.
 	Series int `mapstructure:"series"`
 
-	// SeriesPerMetric is the number of live series of one metric or family. Default: 10000.
+	// SeriesPerMetric is the number of live series that one component has of one metric or family. Default: 10000.
 	SeriesPerMetric int `mapstructure:"series_per_metric"`
 
 	// SeriesPerComponent is the number of live series of one component (label app). Default: 20000.
@@ -117,7 +117,7 @@ type LimitsConfig struct {
 	// LabelValueLength is in bytes. Default: 1023, the limit of Azure Monitor.
 	LabelValueLength int `mapstructure:"label_value_length"`
 
-	// TTL is how long a series without a sample and without a stale marker keeps its place. Longer than the longest scrape
+	// TTL is how long a series without a sample and without a stale marker keeps its place. At least 2m, twice the longest scrape
 	// interval. Default: 5m, Prometheus's lookback.
 	TTL time.Duration `mapstructure:"ttl"`
 }
@@ -237,8 +237,8 @@ func (c *LimitsConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %d is negative: use a positive number, or 0 for no limit", l.key, l.value))
 		}
 	}
-	if c.TTL < time.Minute {
-		errs = append(errs, fmt.Errorf("ttl: %s is shorter than the longest scrape interval: use 1m or more", c.TTL))
+	if c.TTL < 2*time.Minute {
+		errs = append(errs, fmt.Errorf("ttl: %s is less than two of the longest scrape interval, 1m: use 2m or more", c.TTL))
 	}
 	return errors.Join(errs...)
 }

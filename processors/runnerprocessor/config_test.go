@@ -60,7 +60,7 @@ func TestConfigErrorsNameKeyFaultAndRemedy(t *testing.T) {
 	fails(`scope: {metrics: {include: [a], exclude: [a]}}`, `scope::metrics: include[0]: "a" is in exclude too, which wins: remove one of them`)
 	fails(`scope: {labels: {drop: ["[z-a]"]}}`, `scope::labels::drop::0: invalid regexp "[z-a]": invalid character class range: fix or quote it`)
 	fails(`limits: {series: -1, ttl: 10s}`,
-		`limits: series: -1 is negative: use a positive number, or 0 for no limit`+"\n"+`ttl: 10s is shorter than the longest scrape interval: use 1m or more`)
+		`limits: series: -1 is negative: use a positive number, or 0 for no limit`+"\n"+`ttl: 10s is less than two of the longest scrape interval, 1m: use 2m or more`)
 }
 
 func TestEmptyMetadataAndOrganization(t *testing.T) {

@@ -5,10 +5,13 @@ package runnerprocessor
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/otlptranslator"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor/processortest"
@@ -26,7 +29,7 @@ var vocabulary = struct{ names, values, metrics []string }{
 		"runner", "r1", "r2", "acme", "other", "tool-manager", "agent-manager", "kube-state-metrics", "otel-collector", "", "x", "jane@example.com", "\xff", "customers-runners",
 	},
 	metrics: []string{
-		"up", "scrape_duration_seconds", "cpu_usage", "memory_usage", "http_requests_total", "kube_pod_info", "kube_node_info", "kube_state_metrics_x",
+		"up", "scrape_duration_seconds", "cpu_usage", "memory_usage", "http_requests_total", "kube_pod_info", "kube.pod_info", "kube_node_info", "kube_state_metrics_x",
 		"http_request_duration_highr_seconds", "go_gc_duration_seconds", "unlisted", "", "http.requests.total", "\xff",
 	},
 }
@@ -101,7 +104,7 @@ limits: {series: 40, series_per_metric: 12, series_per_component: 30, label_coun
 `
 
 // checkInvariants sends a batch and checks what must hold for whatever comes in.
-func checkInvariants(t *testing.T, p *runnerProcessor, md pmetric.Metrics) {
+func checkInvariants(t *testing.T, p *runnerProcessor, md pmetric.Metrics, pushed bool) {
 	t.Helper()
 	incoming := md.DataPointCount()
 	collector := false // the collector's own metrics pass unlisted
@@ -110,7 +113,12 @@ func checkInvariants(t *testing.T, p *runnerProcessor, md pmetric.Metrics) {
 		collector = collector || scraped && get(labels, labelExporter) == exporterCollector
 	}
 	before := pointTotals(p)
-	out, err := p.processMetrics(t.Context(), md)
+	ctx := t.Context()
+	if pushed {
+		ctx = client.NewContext(ctx, client.Info{Addr: &net.TCPAddr{}})
+		collector = false // nothing that is pushed can pass for the collector
+	}
+	out, err := p.processMetrics(ctx, md)
 	if err == nil {
 		require.NotZero(t, out.ResourceMetrics().Len())
 	}
@@ -163,6 +171,11 @@ func checkResource(t *testing.T, rm pmetric.ResourceMetrics, collector bool) {
 				for _, v := range pt.attrs.All() {
 					require.Empty(t, secrets.Find(v.AsString()))
 				}
+				for name, v := range pt.attrs.All() {
+					if strings.HasPrefix(m.Name(), "kube") && strings.HasSuffix(name, labelNamespace) && !collector {
+						require.NotEqual(t, "other", v.AsString(), "an object of a namespace out of scope went out: %s", m.Name())
+					}
+				}
 				if m.Name() == "unlisted" || m.Name() == "memory_usage" {
 					require.True(t, collector, "an unlisted metric went out")
 				}
@@ -175,13 +188,13 @@ func checkResource(t *testing.T, rm pmetric.ResourceMetrics, collector bool) {
 func checkTracker(t *testing.T, tr *tracker) {
 	t.Helper()
 	total, rewritten := 0, 0
-	byMetric := map[string]int{}
+	byMetric := map[metricOf]int{}
 	byComponent := map[*componentStats]int{}
 	for key, s := range tr.live {
 		require.Nil(t, s.next)
 		require.Equal(t, key, s.key[0])
 		total += s.samples
-		byMetric[s.metric] += s.samples
+		byMetric[metricOf{s.component, s.metric}] += s.samples
 		byComponent[s.component] += s.samples
 		if s.out != s.key {
 			rewritten++
@@ -226,7 +239,7 @@ func TestInvariantsHoldForRandomBatches(t *testing.T) {
 	for range 200 {
 		p := strictProcessor(t)
 		for range 20 {
-			checkInvariants(t, p, g.metrics())
+			checkInvariants(t, p, g.metrics(), g.IntN(2) == 0)
 		}
 	}
 }
@@ -244,11 +257,11 @@ func FuzzProcessor(f *testing.F) {
 		p := strictProcessor(t)
 		unmarshaler := pmetric.ProtoUnmarshaler{}
 		if md, err := unmarshaler.UnmarshalMetrics(data); err == nil {
-			checkInvariants(t, p, md)
+			checkInvariants(t, p, md, true)
 		}
 		if len(data) >= 8 {
 			g := generator{rand.New(rand.NewPCG(binary.LittleEndian.Uint64(data), 2))} //nolint:gosec // test data
-			checkInvariants(t, p, g.metrics())
+			checkInvariants(t, p, g.metrics(), g.IntN(2) == 0)
 		}
 	})
 }

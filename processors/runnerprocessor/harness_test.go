@@ -5,6 +5,7 @@ package runnerprocessor
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
@@ -129,7 +131,11 @@ func (h *harness) scrape(s source, lines ...string) []string {
 	md := h.build(s, lines...)
 	h.in += md.DataPointCount()
 	h.sink.Reset()
-	require.NoError(h.t, h.processor.ConsumeMetrics(context.Background(), md))
+	ctx := context.Background()
+	if s.labels == nil { // as configgrpc and confighttp do
+		ctx = client.NewContext(ctx, client.Info{Addr: &net.TCPAddr{}})
+	}
+	require.NoError(h.t, h.processor.ConsumeMetrics(ctx, md))
 	var out []string
 	for _, md := range h.sink.AllMetrics() {
 		out = append(out, render(md)...)

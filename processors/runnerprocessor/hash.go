@@ -60,6 +60,11 @@ func (h *hasher) series(attrs pcommon.Map, ordered bool) seriesKey {
 	return h.sum()
 }
 
+// text returns the key of one string.
+func (h *hasher) text(s string) seriesKey {
+	return seriesKey{maphash.String(h.seeds[0], s), maphash.String(h.seeds[1], s)}
+}
+
 // labels returns the key of a series with these labels; they get sorted.
 func (h *hasher) labels(labels []label) seriesKey {
 	h.buf = h.buf[:h.prefix]

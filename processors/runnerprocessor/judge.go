@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/kubiyabot/otelcol-runner/internal/scope"
@@ -17,7 +18,8 @@ import (
 type metricVerdict struct {
 	listed bool // scope::metrics lets it pass
 	health bool
-	object bool // it speaks about a Kubernetes object
+	stored string // the name as Prometheus stores it
+	object bool   // it speaks about a Kubernetes object
 }
 
 type metricName struct {
@@ -34,7 +36,10 @@ func (p *runnerProcessor) judgeMetric(name string, family bool) metricVerdict {
 	if len(p.metricVerdicts) >= maxCachedNames {
 		clear(p.metricVerdicts)
 	}
-	v := metricVerdict{listed: p.metrics.Match(name, family), health: healthMetrics[name], object: scope.IsObjectMetric(name)}
+	stored := p.metrics.StoredName(name)
+	v := metricVerdict{
+		listed: p.metrics.Match(name, family), health: healthMetrics[name] && !family, stored: stored, object: scope.IsObjectMetric(stored),
+	}
 	if len(name) <= maxCachedLength {
 		p.metricVerdicts[key] = v
 	}
@@ -51,9 +56,6 @@ type metricContext struct {
 
 // judgeOrigin decides by where a point comes from, and says whose series it is.
 func (p *runnerProcessor) judgeOrigin(m *metricContext, pt point) (reason, *componentStats) {
-	if m.foreign {
-		return droppedNamespace, m.stats
-	}
 	if m.collector || m.health && m.isHealth(pt) {
 		return keptAlways, m.stats
 	}
@@ -100,40 +102,42 @@ func (p *runnerProcessor) objectInScope(m *metricContext, attrs pcommon.Map) boo
 	if !m.object && !m.kubeState {
 		return true
 	}
-	own := p.objectNamespace(m, attrs)
-	if own != "" {
-		return p.namespaces.Match(own)
+	known := false
+	for name, v := range attrs.All() {
+		bare := strings.ReplaceAll(name, model.ExportedLabelPrefix, "")
+		if bare != labelNamespace {
+			continue
+		}
+		if !p.namespaces.Match(asString(v)) {
+			return false
+		}
+		known = known || name != labelNamespace || p.isObjectNamespace(m, asString(v))
 	}
 	// kube-state-metrics' metrics about itself have no object.
-	return !m.object
+	return known || !m.object
 }
 
-// objectNamespace returns the namespace label that the object brought, or "". Without honor_labels Prometheus renames it where
-// the target has a label `namespace` as well; what is then called `namespace` is the target's and says nothing about the object.
-func (p *runnerProcessor) objectNamespace(m *metricContext, attrs pcommon.Map) string {
-	if exported := get(attrs, labelExportedNamespace); exported != "" {
-		return exported
-	}
-	namespace := get(attrs, labelNamespace)
+// isObjectNamespace reports whether a label `namespace` is the object's own. Without honor_labels Prometheus renames it to
+// exported_namespace where the target has a label `namespace` as well; what is then called `namespace` is the target's and says
+// nothing about the object.
+func (p *runnerProcessor) isObjectNamespace(m *metricContext, value string) bool {
 	if m.scraped {
 		targets := get(m.labels, labelNamespace)
-		if targets == "" || targets != namespace {
-			return namespace
+		if targets == "" || targets != value {
+			return true
 		}
 	}
 	// Either honor_labels and an object in the target's own namespace, or an object without a namespace. The kind tells.
-	if scope.IsNamespacedObjectMetric(m.name) {
-		return namespace
-	}
-	return ""
+	return scope.IsNamespacedObjectMetric(m.stored)
 }
 
 // rewrite is what becomes of one attribute, in the order of the attributes.
 type rewrite struct {
-	label        // what goes out
-	drop    bool // it does not go out
-	rename  bool // it goes out under another name
-	pattern int  // the secret pattern that its value matched, or -1
+	label          // what goes out
+	from    string // the name under which it came
+	drop    bool   // it does not go out
+	rename  bool   // it goes out under another name
+	pattern int    // the secret pattern that its value matched, or -1
 }
 
 // plan works out the labels that go out for a point.
@@ -151,9 +155,9 @@ func (p *runnerProcessor) planLabels(attrs pcommon.Map, lookForSecrets bool) *pl
 	pl.attrs, pl.labels, pl.rewritten, pl.secret = pl.attrs[:0], pl.labels[:0], false, false
 	conflicts := p.conflicts[:0]
 	for name, v := range attrs.All() {
-		r := rewrite{label: label{name, asString(v)}, pattern: -1}
+		r := rewrite{label: label{name, asString(v)}, from: name, pattern: -1}
 		switch key, spoofs := p.identity.spoofs(name, r.value); {
-		case p.labelDrop.Match(name) || !p.labelKeep.Empty() && !p.labelKeep.Match(name):
+		case p.dropsLabel(name):
 			r.drop, pl.rewritten = true, true
 		case spoofs:
 			r.name, r.rename, pl.rewritten = key, true, true
@@ -188,46 +192,90 @@ func (p *runnerProcessor) resolveConflicts(pl *plan, conflicts []int) {
 			names.taken[pl.attrs[i].name] = true
 		}
 	}
-	slices.SortStableFunc(conflicts, func(a, b int) int { return len(pl.attrs[a].name) - len(pl.attrs[b].name) })
+	slices.SortStableFunc(conflicts, func(a, b int) int {
+		x, y := &pl.attrs[a], &pl.attrs[b]
+		// Of the names that become one, the order is that of the names, not of the attributes: those may come in any.
+		return cmp.Or(len(x.name)-len(y.name), strings.Compare(x.from, y.from))
+	})
 	for _, i := range conflicts {
 		pl.attrs[i].name = names.next(pl.attrs[i].name)
 	}
 }
 
-// findSecret returns the index of the pattern that a value matches, or -1.
+// dropsLabel reports whether scope::labels takes a label away, by its name as it is or as an exporter would store it.
+func (p *runnerProcessor) dropsLabel(name string) bool {
+	if p.labelDrop.Empty() && p.labelKeep.Empty() {
+		return false
+	}
+	if drops, ok := p.labelDrops[name]; ok {
+		return drops
+	}
+	stored, err := p.labelNamer.Build(name)
+	if err != nil {
+		stored = name
+	}
+	drops := p.labelDrop.Match(name) || p.labelDrop.Match(stored) ||
+		!p.labelKeep.Empty() && !p.labelKeep.Match(name) && !p.labelKeep.Match(stored)
+	if len(name) <= maxCachedLength {
+		if len(p.labelDrops) >= maxCachedNames {
+			clear(p.labelDrops)
+		}
+		p.labelDrops[name] = drops
+	}
+	return drops
+}
+
+// findSecret returns the index of the pattern that a value matches, or -1. A value is searched once, and remembered by its hash.
 func (p *runnerProcessor) findSecret(value string) int {
 	if len(p.replacements) == 0 {
 		return -1
 	}
-	if _, clean := p.cleanValues[value]; clean {
-		return -1
+	key := p.hash.text(value)
+	if found, ok := p.values[key]; ok {
+		return found
 	}
-	if name := secrets.Find(value); name != "" {
-		return p.stats.patternIndex(name)
+	if len(p.values) >= maxCachedNames {
+		clear(p.values)
 	}
-	if len(value) > maxCachedLength {
-		return -1
-	}
-	if len(p.cleanValues) >= maxCachedNames {
-		clear(p.cleanValues)
-	}
-	p.cleanValues[strings.Clone(value)] = struct{}{}
-	return -1
+	found := p.stats.patternIndex(secrets.Find(value))
+	p.values[key] = found
+	return found
 }
 
-// judgeLabels decides by the labels that would go out.
-func (p *runnerProcessor) judgeLabels(m *metricContext, pl *plan) reason {
-	if pl.secret && p.cfg.Scope.Secrets == secretsDrop {
-		return droppedSecret
-	}
+// judgeSize decides before values are searched and names given, which takes time that a target could make long.
+func (p *runnerProcessor) judgeSize(m *metricContext, pt point) reason {
 	limits := &p.cfg.Limits
-	count := len(pl.labels) + len(p.identity.keys) + m.identityLabels + 1
+	count := len(p.identity.keys) + m.identityLabels + 1
 	if m.kind != single { // le or quantile
 		count++
+	}
+	for name, v := range pt.attrs.All() {
+		value := asString(v)
+		if p.dropsLabel(name) {
+			continue
+		}
+		if ours, ok := p.identity.values[name]; !ok || value != ours {
+			count++
+		}
+		if over(limits.LabelNameLength, len(name)) {
+			return droppedLabelNameLength
+		}
+		if over(limits.LabelValueLength, len(value)) {
+			return droppedLabelValueLength
+		}
 	}
 	if over(limits.LabelCount, count) {
 		return droppedLabelCount
 	}
+	return keptScope
+}
+
+// judgeLabels decides by the labels that would go out.
+func (p *runnerProcessor) judgeLabels(pl *plan) reason {
+	if pl.secret && p.cfg.Scope.Secrets == secretsDrop {
+		return droppedSecret
+	}
+	limits := &p.cfg.Limits
 	for _, l := range pl.labels {
 		if over(limits.LabelNameLength, len(l.name)) {
 			return droppedLabelNameLength
@@ -245,6 +293,17 @@ const maxAttributes = 1024
 
 // judgeNew decides about a point of a series that is not live, and makes it live if it is kept.
 func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, now int64) (reason, *componentStats, *series) {
+	if s := p.tracker.find(key); s != nil { // it became live in this batch
+		switch {
+		case pt.stale:
+			p.tracker.free(s)
+		case s.repeats(p.batch, pt):
+			return droppedCollision, s.component, nil
+		default:
+			p.tracker.touch(s, now, p.batch, pt)
+		}
+		return s.why, s.component, s
+	}
 	why, stats := p.judgeOrigin(m, pt)
 	if !why.kept() {
 		return why, stats, nil
@@ -255,27 +314,34 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 	if why != keptAlways {
 		// Before the work that follows, so that a series above the limit costs little each time it comes again.
 		if full := p.tracker.room(m.name, stats, pt.samples); !full.kept() {
-			p.warnOnce("A limit of live series is reached: new series are dropped and counted", m.name, reasonNames[full], stats.name)
+			p.warnLimit(m.name, full, stats)
 			return full, stats, nil
 		}
 	}
 	if pt.attrs.Len() > maxAttributes {
 		return droppedLabelCount, stats, nil
 	}
+	if why != keptAlways {
+		if verdict := p.judgeSize(m, pt); !verdict.kept() {
+			return verdict, stats, nil
+		}
+	}
 	pl := p.planLabels(pt.attrs, true)
-	if pl.secret {
-		p.warnSecret(m, stats, pl)
+	for i := range pl.attrs {
+		if r := &pl.attrs[i]; r.pattern >= 0 {
+			p.warnSecret(m.name, r.from, r.pattern, stats)
+		}
 	}
 	if why != keptAlways {
-		if verdict := p.judgeLabels(m, pl); !verdict.kept() {
+		if verdict := p.judgeLabels(pl); !verdict.kept() {
 			return verdict, stats, nil
 		}
 	}
 	s := &series{
-		key: key, out: key, metric: m.name, component: stats, samples: pt.samples, lastSeen: now, why: why,
+		key: key, out: key, metric: m.name, component: stats, samples: pt.samples, lastSeen: now, batch: p.batch, timestamp: pt.timestamp, why: why,
 		rewritten: pl.rewritten, redacted: pl.secret,
 	}
-	p.hash.begin(m.resource, m.name, m.kind)
+	p.hash.begin(m.resource, m.stored, m.kind)
 	if pl.rewritten {
 		s.out = p.hash.labels(pl.labels)
 		if p.tracker.taken(key, s.out) {
@@ -285,7 +351,7 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 		return droppedCollision, stats, nil
 	}
 	if p.tracker.legacy {
-		p.hash.begin(m.job, m.name, m.kind)
+		p.hash.begin(m.job, m.stored, m.kind)
 		s.legacy = p.hash.labels(pl.labels)
 	}
 	if !pt.stale {

@@ -13,6 +13,7 @@ type point struct {
 	exemplars pmetric.ExemplarSlice // the zero value for a summary, which has none
 	stale     bool
 	samples   int // Prometheus samples that the point becomes
+	timestamp pcommon.Timestamp
 }
 
 func (p point) hasExemplars() bool {
@@ -41,7 +42,7 @@ func kindOf(m pmetric.Metric) kind {
 }
 
 func numberPoint(dp pmetric.NumberDataPoint) point {
-	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: 1}
+	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: 1, timestamp: dp.Timestamp()}
 }
 
 func histogramPoint(dp pmetric.HistogramDataPoint) point {
@@ -49,15 +50,15 @@ func histogramPoint(dp pmetric.HistogramDataPoint) point {
 	if dp.HasSum() {
 		samples++
 	}
-	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: samples}
+	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: samples, timestamp: dp.Timestamp()}
 }
 
 func exponentialPoint(dp pmetric.ExponentialHistogramDataPoint) point {
-	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: 1}
+	return point{attrs: dp.Attributes(), exemplars: dp.Exemplars(), stale: dp.Flags().NoRecordedValue(), samples: 1, timestamp: dp.Timestamp()}
 }
 
 func summaryPoint(dp pmetric.SummaryDataPoint) point {
-	return point{attrs: dp.Attributes(), stale: dp.Flags().NoRecordedValue(), samples: dp.QuantileValues().Len() + 2}
+	return point{attrs: dp.Attributes(), stale: dp.Flags().NoRecordedValue(), samples: dp.QuantileValues().Len() + 2, timestamp: dp.Timestamp()}
 }
 
 // eachPoint calls visit with every data point of the metric, in order.

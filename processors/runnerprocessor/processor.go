@@ -3,6 +3,7 @@
 package runnerprocessor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/otlptranslator"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -45,15 +48,19 @@ type runnerProcessor struct {
 	// mu guards all that follows, while a batch is judged. Batches wait for each other; the consumer is called without it.
 	mu             sync.Mutex
 	identity       *identity
+	labelNamer     otlptranslator.LabelNamer
 	tracker        *tracker
 	hash           *hasher
 	metricVerdicts map[metricName]metricVerdict
-	cleanValues    map[string]struct{} // short label values that have been looked at and hold no secret
+	values         map[seriesKey]int // label values that have been looked at: the pattern that they match, or -1
+	labelDrops     map[string]bool   // label names that have been looked at: whether scope::labels drops them
 	warned         map[warning]struct{}
 	started        time.Time
 	usageReported  bool
 
 	// Scratch of the batch at hand, kept for its capacity.
+	pushed    bool   // it came over the network, and may say of itself what it likes
+	batch     uint64 // its number
 	target    target
 	last      *series // the live series before the point at hand, in its metric
 	contexts  []metricContext
@@ -90,7 +97,8 @@ func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, 
 		tracker:        newTracker(cfg.Limits, cfg.Instance == instanceOrganization),
 		hash:           newHasher(),
 		metricVerdicts: map[metricName]metricVerdict{},
-		cleanValues:    map[string]struct{}{},
+		values:         map[seriesKey]int{},
+		labelDrops:     map[string]bool{},
 		warned:         map[warning]struct{}{},
 	}
 	for _, list := range []struct {
@@ -190,11 +198,14 @@ func (p *runnerProcessor) reportUnused() {
 	}
 }
 
-func (p *runnerProcessor) processMetrics(_ context.Context, md pmetric.Metrics) (pmetric.Metrics, error) {
+func (p *runnerProcessor) processMetrics(ctx context.Context, md pmetric.Metrics) (pmetric.Metrics, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
 	p.sweep(now)
+	p.batch++
+	// Only a receiver that listens knows a peer (configgrpc, confighttp). What is pushed can bring an `up` of its own.
+	p.pushed = client.FromContext(ctx).Addr != nil
 	md.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
 		return !p.processResource(rm, now.UnixNano())
 	})
@@ -243,7 +254,7 @@ func (p *runnerProcessor) lookUp(rm pmetric.ResourceMetrics, now int64) (needsAp
 			p.contexts = append(p.contexts, metricContext{
 				target: &p.target, metricVerdict: verdict, name: m.Name(), kind: kind,
 			})
-			p.hash.begin(p.target.resource, m.Name(), kind)
+			p.hash.begin(p.target.resource, verdict.stored, kind)
 			p.last = nil
 			eachPoint(m, func(pt point) {
 				if p.lookUpPoint(pt, now) || pt.hasExemplars() {
@@ -275,15 +286,24 @@ func (p *runnerProcessor) judgeWhole(m metricVerdict) reason {
 func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	key := p.hash.series(pt.attrs, p.target.scraped)
 	s := p.tracker.findAfter(p.last, key)
+	// A live series is never cut off, but a histogram that gets more buckets than there is room for is judged anew.
+	if s != nil && pt.samples > s.samples && s.why != keptAlways && !p.tracker.room(s.metric, s.component, pt.samples-s.samples).kept() {
+		p.tracker.free(s)
+		s = nil
+	}
 	if s == nil {
 		p.pending = append(p.pending, pendingPoint{point: pt, key: key, context: len(p.contexts) - 1, index: len(p.points)})
 		p.points = append(p.points, pointVerdict{samples: int32(pt.samples)}) //nolint:gosec // a point has no 2^31 buckets
 		return false
 	}
-	if pt.stale {
+	switch {
+	case pt.stale:
 		p.tracker.free(s)
-	} else {
-		p.tracker.touch(s, now, pt.samples)
+	case s.repeats(p.batch, pt):
+		p.points = append(p.points, pointVerdict{why: droppedCollision, stats: s.component})
+		return true
+	default:
+		p.tracker.touch(s, now, p.batch, pt)
 		p.last = s
 	}
 	p.points = append(p.points, pointVerdict{why: s.why, samples: int32(pt.samples), stats: s.component, series: s}) //nolint:gosec // as above
@@ -299,11 +319,7 @@ func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
 	for i := range p.pending {
 		pt := &p.pending[i]
 		verdict := &p.points[pt.index]
-		if s := p.tracker.find(pt.key); s != nil && !pt.stale { // the same series twice in a batch
-			verdict.why, verdict.stats, verdict.series = s.why, s.component, s
-		} else {
-			verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
-		}
+		verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
 		if !verdict.why.kept() || verdict.series.rewritten {
 			needsApply = true
 		}
@@ -353,6 +369,9 @@ func (p *runnerProcessor) count() {
 		}
 	}
 	own.samples.Add(samples)
+	if pattern := p.target.identitySecret; pattern >= 0 {
+		own.redacted[pattern].Add(points[keptScope] + points[keptAlways])
+	}
 }
 
 // apply removes the points that are dropped, and rewrites the labels and exemplars of those that are kept.
@@ -370,7 +389,7 @@ func (p *runnerProcessor) apply(rm pmetric.ResourceMetrics) {
 					p.rewriteLabels(v, pt.attrs)
 				}
 				if pt.hasExemplars() {
-					p.cleanExemplars(v.stats, pt.exemplars)
+					p.cleanExemplars(m.Name(), v.stats, pt.exemplars)
 				}
 				return false
 			}) == 0
@@ -381,16 +400,19 @@ func (p *runnerProcessor) apply(rm pmetric.ResourceMetrics) {
 // rewriteLabels makes a point's attributes what its plan says.
 func (p *runnerProcessor) rewriteLabels(v *pointVerdict, attrs pcommon.Map) {
 	pl := p.planLabels(attrs, v.series.redacted)
-	next := 0
+	next, found := 0, 0
 	attrs.RemoveIf(func(_ string, value pcommon.Value) bool {
 		r := &pl.attrs[next]
 		next++
 		if r.pattern >= 0 {
-			v.stats.redacted[r.pattern].Add(1)
 			value.SetStr(r.value)
+			found = cmp.Or(found, r.pattern+1)
 		}
 		return r.drop || r.rename
 	})
+	if found > 0 {
+		v.stats.redacted[found-1].Add(1)
+	}
 	for i := range pl.attrs {
 		if r := &pl.attrs[i]; r.rename {
 			attrs.PutStr(r.name, r.value)
@@ -399,25 +421,29 @@ func (p *runnerProcessor) rewriteLabels(v *pointVerdict, attrs pcommon.Map) {
 }
 
 // cleanExemplars redacts what looks like a secret in exemplars, or drops the exemplar.
-func (p *runnerProcessor) cleanExemplars(c *componentStats, exemplars pmetric.ExemplarSlice) {
+func (p *runnerProcessor) cleanExemplars(metric string, c *componentStats, exemplars pmetric.ExemplarSlice) {
+	pattern := -1
 	exemplars.RemoveIf(func(e pmetric.Exemplar) bool {
 		dirty := false
-		for _, value := range e.FilteredAttributes().All() {
+		for name, value := range e.FilteredAttributes().All() {
 			if found := p.findSecret(asString(value)); found >= 0 {
 				value.SetStr(p.replacements[found])
-				c.redacted[found].Add(1)
-				dirty = true
+				pattern, dirty = found, true
+				p.warnSecret(metric, name, found, c)
 			}
 		}
 		return dirty && p.cfg.Scope.Secrets == secretsDrop
 	})
+	if pattern >= 0 {
+		c.redacted[pattern].Add(1)
+	}
 }
 
 // warning is what makes two warnings the same.
 type warning struct{ metric, detail string }
 
 // warnOnce logs a warning about a metric the first time.
-func (p *runnerProcessor) warnOnce(message, metric, detail, component string, fields ...zap.Field) {
+func (p *runnerProcessor) warnOnce(message, metric, detail string, fields ...zap.Field) {
 	if len(metric) > maxCachedLength {
 		metric = metric[:maxCachedLength]
 	}
@@ -426,15 +452,24 @@ func (p *runnerProcessor) warnOnce(message, metric, detail, component string, fi
 		return
 	}
 	p.warned[key] = struct{}{}
-	p.logger.Warn(message, append(fields, zap.String("component", component), zap.String("metric", metric), zap.String("reason", detail))...)
+	p.logger.Warn(message, append(fields, zap.String("metric", metric))...)
+}
+
+// warnLimit tells of a limit that is reached.
+func (p *runnerProcessor) warnLimit(metric string, why reason, c *componentStats) {
+	// Looked up here as well, since this comes for each series above the limit.
+	if _, ok := p.warned[warning{metric, reasonNames[why]}]; ok {
+		return
+	}
+	p.warnOnce("A limit of live series is reached: new series are dropped and counted", metric, reasonNames[why],
+		zap.String("reason", reasonNames[why]), zap.String("component", c.name))
 }
 
 // warnSecret names the metric and the label in which a secret was found, never the value.
-func (p *runnerProcessor) warnSecret(m *metricContext, c *componentStats, pl *plan) {
-	for i := range pl.attrs {
-		if r := &pl.attrs[i]; r.pattern >= 0 {
-			p.warnOnce("A label value looks like a secret: mend the component that exposes it", m.name, p.stats.patterns[r.pattern],
-				c.name, zap.String("label", r.name))
-		}
+func (p *runnerProcessor) warnSecret(metric, label string, pattern int, c *componentStats) {
+	if len(label) > maxCachedLength {
+		label = label[:maxCachedLength]
 	}
+	p.warnOnce("A label value looks like a secret: mend the component that exposes it", metric, p.stats.patterns[pattern]+" in "+label,
+		zap.String("reason", p.stats.patterns[pattern]), zap.String("label", label), zap.String("component", c.name))
 }

@@ -4,6 +4,7 @@ package runnerprocessor
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/processor/processortest"
 )
 
@@ -280,7 +282,7 @@ func TestALimitOfOneTakesNothingFromOthers(t *testing.T) {
 	agent := toolManager().with("app", "agent-manager").from("service.instance.id", "10.0.0.9:8080")
 	assert.Len(t, h.scrape(toolManager(), append(seriesLines("cpu_usage", 0, 100), seriesLines("memory_usage", 0, 5)...)...), 17)
 	assert.Len(t, h.scrape(agent, seriesLines("memory_usage", 5, 12)...), 7)
-	assert.Len(t, h.scrape(agent, seriesLines("memory_usage", 5, 12)...), 7)
+	assert.Len(t, h.scrape(agent, seriesLines("cpu_usage", 0, 12)...), 12, "nor of the metric that the other has too many of")
 }
 
 func TestLiveSeriesAreAccountedExactly(t *testing.T) {
@@ -309,8 +311,9 @@ func TestTTLFreesAPlace(t *testing.T) {
 	h := &harness{t: t}
 	now := time.Unix(1700000000, 0)
 	p.now = func() time.Time { return now }
+	ctx := client.NewContext(t.Context(), client.Info{Addr: &net.TCPAddr{}})
 	send := func(lines ...string) int {
-		md, err := p.processMetrics(t.Context(), h.build(source{resource: map[string]string{"app": "tool-manager", "k8s.namespace.name": "runner"}}, lines...))
+		md, err := p.processMetrics(ctx, h.build(source{resource: map[string]string{"app": "tool-manager", "k8s.namespace.name": "runner"}}, lines...))
 		if err != nil {
 			return 0
 		}
@@ -342,9 +345,11 @@ func TestLabelLimits(t *testing.T) {
 		assert.Empty(t, h.scrape(toolManager(), line))
 		assert.Equal(t, map[string]int64{"kept/always": 1, "dropped/" + reason: 1}, h.decisions())
 	}
-	// app, namespace, a, name, job, instance and four of metadata
-	assert.Len(t, newHarness(t, `limits: {label_count: 10}`).scrape(toolManager(), `cpu_usage{a="1"}`), 1)
-	drops(`limits: {label_count: 9}`, `cpu_usage{a="1"}`, "label_count")
+	// app, a, name, job, instance and four of metadata, of which namespace is a target label as well
+	assert.Len(t, newHarness(t, `limits: {label_count: 9}`).scrape(toolManager(), `cpu_usage{a="1"}`), 1)
+	drops(`limits: {label_count: 8}`, `cpu_usage{a="1"}`, "label_count")
+	assert.Len(t, newHarness(t, `limits: {label_count: 9}`).scrape(toolManager(), `summary:go_gc_duration_seconds`), 1, "and quantile")
+	drops(`limits: {label_count: 8}`, `summary:go_gc_duration_seconds`, "label_count")
 	drops(`limits: {label_name_length: 9}`, `cpu_usage{abcdefghij="1"}`, "label_name_length")
 	drops(`limits: {label_value_length: 12}`, `cpu_usage{a="abcdefghijklm"}`, "label_value_length")
 }

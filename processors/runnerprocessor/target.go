@@ -54,15 +54,18 @@ type target struct {
 	kubeState      bool   // kube-state-metrics
 	why            reason // for a scraped target: dropped where its namespace or component is not in scope
 	identityLabels int    // job and instance, as far as the resource has them
+	identitySecret int    // the pattern of a secret that was found in job or instance, and redacted; or -1
 	resource       seriesKey
 	job            seriesKey // only with instance: organization
 }
 
 // inspect finds out where a resource comes from.
 func (p *runnerProcessor) inspect(rm pmetric.ResourceMetrics) target {
-	t := target{stats: p.stats.other}
+	t := target{stats: p.stats.other, identitySecret: -1}
 	attrs := rm.Resource().Attributes()
-	t.labels, t.scraped = targetLabels(rm)
+	if !p.pushed {
+		t.labels, t.scraped = targetLabels(rm)
+	}
 	if t.scraped {
 		t.see(p, t.labels, labelNamespace)
 		t.see(p, t.labels, labelKubernetesNamespace)
@@ -88,12 +91,31 @@ func (p *runnerProcessor) inspect(rm pmetric.ResourceMetrics) target {
 		p.hash.begin(seriesKey{}, get(attrs, attrJobNamespace), 0)
 		t.job = p.hash.labels(append(p.jobLabels[:0], label{attrJob, get(attrs, attrJob)}))
 	}
-	for _, name := range []string{attrJob, attrInstance} {
-		if get(attrs, name) != "" {
+	p.inspectIdentity(&t, attrs)
+	return t
+}
+
+// inspectIdentity looks at what the exporter makes job and instance of. A secret in it is redacted, whatever scope::secrets says of
+// series: dropping a whole target for it would hide more than it protects.
+func (p *runnerProcessor) inspectIdentity(t *target, attrs pcommon.Map) {
+	for _, name := range []string{attrJob, attrJobNamespace, attrInstance} {
+		v, ok := attrs.Get(name)
+		if !ok {
+			continue
+		}
+		value := asString(v)
+		if value != "" && name != attrJobNamespace {
 			t.identityLabels++
 		}
+		if over(p.cfg.Limits.LabelValueLength, len(value)) && t.why.kept() {
+			t.why = droppedLabelValueLength
+		}
+		if found := p.findSecret(value); found >= 0 {
+			v.SetStr(p.replacements[found])
+			t.identitySecret = found
+			p.warnSecret(metricUp, name, found, t.stats)
+		}
 	}
-	return t
 }
 
 // see takes note of one of the target's namespaces. All that are known must be in scope.
@@ -110,8 +132,9 @@ func (t *target) see(p *runnerProcessor, attrs pcommon.Map, name string) {
 	}
 }
 
-// targetLabels returns the labels of the `up` series that Prometheus wrote for the target. A target that exposes an `up` of its
-// own can only add labels to the target's, so the series with the fewest labels is Prometheus's.
+// targetLabels returns the labels of the `up` series that Prometheus wrote for the target. A target that exposes an `up` of its own
+// has the target labels on it as well: they are what all of them have in common. Only honor_labels lets an exposed one lack
+// some, and then the target is told by fewer labels, which fails closed.
 func targetLabels(rm pmetric.ResourceMetrics) (pcommon.Map, bool) {
 	var labels pcommon.Map
 	found := false
@@ -120,14 +143,27 @@ func targetLabels(rm pmetric.ResourceMetrics) (pcommon.Map, bool) {
 		for j := range metrics.Len() {
 			if m := metrics.At(j); m.Name() == metricUp {
 				eachPoint(m, func(pt point) {
-					if !found || pt.attrs.Len() < labels.Len() {
+					if !found {
 						labels, found = pt.attrs, true
+						return
 					}
+					labels = common(labels, pt.attrs)
 				})
 			}
 		}
 	}
 	return labels, found
+}
+
+// common returns the attributes that both have with the same value.
+func common(a, b pcommon.Map) pcommon.Map {
+	out := pcommon.NewMap()
+	for name, v := range a.All() {
+		if other, ok := b.Get(name); ok && other.Equal(v) {
+			v.CopyTo(out.PutEmpty(name))
+		}
+	}
+	return out
 }
 
 // isHealth reports whether a point of a health metric is Prometheus's own: it has the target labels and no others.

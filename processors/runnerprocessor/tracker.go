@@ -4,6 +4,8 @@ package runnerprocessor
 
 import (
 	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
 // series is a live series: one that was kept, and has had neither a stale marker nor a ttl without a sample since.
@@ -17,6 +19,8 @@ type series struct {
 	component *componentStats
 	samples   int // how many Prometheus series it is
 	lastSeen  int64
+	batch     uint64 // in which it was seen last, and with which timestamp
+	timestamp pcommon.Timestamp
 	why       reason
 	rewritten bool // labels are dropped, renamed or redacted
 	redacted  bool // a value looks like a secret
@@ -31,16 +35,22 @@ type tracker struct {
 	live      map[uint64]*series    // by half of key, which a map finds faster; the other half is in the series
 	rewritten map[seriesKey]*series // by out, only those whose out differs
 	total     int
-	byMetric  map[string]int
+	byMetric  map[metricOf]int
 	byLegacy  map[seriesKey]int
 	colliding int
 	lastSweep int64
 }
 
+// metricOf is a metric of one component: what one component has of a metric takes no place of another's.
+type metricOf struct {
+	component *componentStats
+	metric    string
+}
+
 func newTracker(limits LimitsConfig, legacy bool) *tracker {
 	return &tracker{
 		limits: limits, legacy: legacy,
-		live: map[uint64]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[string]int{}, byLegacy: map[seriesKey]int{},
+		live: map[uint64]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[metricOf]int{}, byLegacy: map[seriesKey]int{},
 	}
 }
 
@@ -73,7 +83,7 @@ func (t *tracker) room(metric string, c *componentStats, n int) reason {
 		return droppedSeriesLimit
 	case over(t.limits.SeriesPerComponent, int(c.live.Load())+n):
 		return droppedComponentSeriesLimit
-	case over(t.limits.SeriesPerMetric, t.byMetric[metric]+n):
+	case over(t.limits.SeriesPerMetric, t.byMetric[metricOf{c, metric}]+n):
 		return droppedMetricSeriesLimit
 	}
 	return keptScope
@@ -109,12 +119,18 @@ func (t *tracker) admit(s *series) {
 	}
 }
 
+// repeats reports whether a point gives the series a second sample with the same timestamp in one batch, as a series does that
+// comes in two scopes: a backend would refuse the request.
+func (s *series) repeats(batch uint64, pt point) bool {
+	return s.batch == batch && s.timestamp == pt.timestamp
+}
+
 // touch notes a sample of a live series. Its number of buckets may have changed.
-func (t *tracker) touch(s *series, now int64, samples int) {
-	s.lastSeen = now
-	if samples != s.samples {
-		t.count(s, samples-s.samples)
-		s.samples = samples
+func (t *tracker) touch(s *series, now int64, batch uint64, pt point) {
+	s.lastSeen, s.batch, s.timestamp = now, batch, pt.timestamp
+	if pt.samples != s.samples {
+		t.count(s, pt.samples-s.samples)
+		s.samples = pt.samples
 	}
 }
 
@@ -160,9 +176,9 @@ func (t *tracker) remove(s *series) {
 func (t *tracker) count(s *series, n int) {
 	t.total += n
 	s.component.live.Add(int64(n))
-	t.byMetric[s.metric] += n
-	if t.byMetric[s.metric] == 0 {
-		delete(t.byMetric, s.metric)
+	t.byMetric[metricOf{s.component, s.metric}] += n
+	if t.byMetric[metricOf{s.component, s.metric}] == 0 {
+		delete(t.byMetric, metricOf{s.component, s.metric})
 	}
 }
 
