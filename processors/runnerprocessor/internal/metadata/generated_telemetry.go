@@ -179,7 +179,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorRunnerRedactedPoints, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_runner_redacted_points",
-		metric.WithDescription("Kept data points in which a label or an exemplar value was replaced because it looks like a secret. [Beta]"),
+		metric.WithDescription("Kept data points in which a label or an exemplar value was replaced, or an exemplar dropped, because it looks like a secret. A point counts once. [Beta]"),
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)

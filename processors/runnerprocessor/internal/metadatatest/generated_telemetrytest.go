@@ -54,7 +54,7 @@ func AssertEqualProcessorRunnerPoints(t *testing.T, tt *componenttest.Telemetry,
 func AssertEqualProcessorRunnerRedactedPoints(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_runner_redacted_points",
-		Description: "Kept data points in which a label or an exemplar value was replaced because it looks like a secret. [Beta]",
+		Description: "Kept data points in which a label or an exemplar value was replaced, or an exemplar dropped, because it looks like a secret. A point counts once. [Beta]",
 		Unit:        "{datapoint}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
