@@ -239,3 +239,21 @@ limits: {series: 0, series_per_metric: 0, series_per_component: 0}`)
 		assert.LessOrEqual(t, n, maxCachedNames)
 	}
 }
+
+// In the steady state a point allocates nothing: not for its key, not for its verdict.
+func TestNoAllocationForALivePoint(t *testing.T) {
+	h := newHarness(t)
+	lines := seriesLines("cpu_usage", 0, 500)
+	h.scrape(toolManager(), lines...)
+	batches := make([]pmetric.Metrics, 6) // one to warm up, and some to measure
+	for i := range batches {
+		batches[i] = h.build(toolManager(), lines...)
+	}
+	next := 0
+	allocations := testing.AllocsPerRun(len(batches)-1, func() {
+		_, err := h.inner.processMetrics(t.Context(), batches[next])
+		require.NoError(t, err)
+		next++
+	})
+	assert.Less(t, allocations, 50.0, "those of the batch: its resource attributes")
+}

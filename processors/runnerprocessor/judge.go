@@ -293,17 +293,6 @@ const maxAttributes = 1024
 
 // judgeNew decides about a point of a series that is not live, and makes it live if it is kept.
 func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, now int64) (reason, *componentStats, *series) {
-	if s := p.tracker.find(key); s != nil { // it became live in this batch
-		switch {
-		case pt.stale:
-			p.tracker.free(s)
-		case s.repeats(p.batch, pt):
-			return droppedCollision, s.component, nil
-		default:
-			p.tracker.touch(s, now, p.batch, pt)
-		}
-		return s.why, s.component, s
-	}
 	why, stats := p.judgeOrigin(m, pt)
 	if !why.kept() {
 		return why, stats, nil

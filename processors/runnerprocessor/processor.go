@@ -296,18 +296,29 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 		p.points = append(p.points, pointVerdict{samples: int32(pt.samples)}) //nolint:gosec // a point has no 2^31 buckets
 		return false
 	}
+	verdict := pointVerdict{samples: int32(pt.samples)} //nolint:gosec // as above
+	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
+	p.points = append(p.points, verdict)
+	if verdict.series == nil {
+		return true
+	}
+	if !pt.stale {
+		p.last = s
+	}
+	return s.rewritten
+}
+
+// judgeLive decides about a point of a live series: it passes, and ends the series if it is a stale marker.
+func (p *runnerProcessor) judgeLive(s *series, pt point, now int64) (reason, *componentStats, *series) {
 	switch {
 	case pt.stale:
 		p.tracker.free(s)
 	case s.repeats(p.batch, pt):
-		p.points = append(p.points, pointVerdict{why: droppedCollision, stats: s.component})
-		return true
+		return droppedCollision, s.component, nil
 	default:
 		p.tracker.touch(s, now, p.batch, pt)
-		p.last = s
 	}
-	p.points = append(p.points, pointVerdict{why: s.why, samples: int32(pt.samples), stats: s.component, series: s}) //nolint:gosec // as above
-	return s.rewritten
+	return s.why, s.component, s
 }
 
 // judgePending judges the points whose series are not live. It reports whether any is dropped or rewritten.
@@ -316,10 +327,19 @@ func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
 		return false
 	}
 	p.orderPending()
+	before := p.tracker.admitted
 	for i := range p.pending {
 		pt := &p.pending[i]
 		verdict := &p.points[pt.index]
-		verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
+		var s *series
+		if p.tracker.admitted != before { // the same series may have come before in this batch
+			s = p.tracker.find(pt.key)
+		}
+		if s == nil {
+			verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
+		} else {
+			verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt.point, now)
+		}
 		if !verdict.why.kept() || verdict.series.rewritten {
 			needsApply = true
 		}

@@ -38,6 +38,7 @@ type tracker struct {
 	byMetric  map[metricOf]int
 	byLegacy  map[seriesKey]int
 	colliding int
+	admitted  int // since the start
 	lastSweep int64
 }
 
@@ -101,6 +102,7 @@ func (t *tracker) taken(key, out seriesKey) bool {
 }
 
 func (t *tracker) admit(s *series) {
+	t.admitted++
 	s.next = t.live[s.key[0]]
 	t.live[s.key[0]] = s
 	if s.out != s.key {
