@@ -3,7 +3,6 @@
 package runnerprocessor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processorhelper"
@@ -175,27 +173,6 @@ func (p *runnerProcessor) sweep(now time.Time) {
 	}
 	p.usageReported = true
 	p.reportUnused()
-}
-
-// reportUnused tells of rules that have matched nothing, which is how a mistyped name shows.
-func (p *runnerProcessor) reportUnused() {
-	include, exclude := p.metrics.Unmatched()
-	for _, list := range []struct {
-		key    string
-		unused []scope.Pattern
-	}{
-		{"scope::namespaces", p.namespaces.Unmatched()},
-		{"scope::components", p.components.Unmatched()},
-		{"scope::metrics::include", include},
-		{"scope::metrics::exclude", exclude},
-		{"scope::labels::drop", p.labelDrop.Unmatched()},
-		{"scope::labels::keep", p.labelKeep.Unmatched()},
-	} {
-		if len(list.unused) > 0 {
-			p.logger.Warn("Some rules have matched nothing since the start: are they spelled right?",
-				zap.String("key", list.key), zap.Any("rules", list.unused), zap.Duration("after", unusedAfter))
-		}
-	}
 }
 
 func (p *runnerProcessor) processMetrics(ctx context.Context, md pmetric.Metrics) (pmetric.Metrics, error) {
@@ -362,134 +339,4 @@ func (p *runnerProcessor) orderPending() {
 	slices.SortStableFunc(p.pending, func(a, b pendingPoint) int {
 		return strings.Compare(p.contexts[a.context].name, p.contexts[b.context].name)
 	})
-}
-
-// count adds the verdicts of a resource's points to the counters.
-func (p *runnerProcessor) count() {
-	own := p.target.stats
-	var points [numReasons]int64
-	var samples int64
-	for i := range p.points {
-		v := &p.points[i]
-		if v.stats != own {
-			v.stats.points[v.why].Add(1)
-			if v.why.kept() {
-				v.stats.samples.Add(int64(v.samples))
-			}
-			continue
-		}
-		points[v.why]++
-		if v.why.kept() {
-			samples += int64(v.samples)
-		}
-	}
-	for r, n := range points {
-		if n > 0 {
-			own.points[r].Add(n)
-		}
-	}
-	own.samples.Add(samples)
-	if pattern := p.target.identitySecret; pattern >= 0 {
-		own.redacted[pattern].Add(points[keptScope] + points[keptAlways])
-	}
-}
-
-// apply removes the points that are dropped, and rewrites the labels and exemplars of those that are kept.
-func (p *runnerProcessor) apply(rm pmetric.ResourceMetrics) {
-	next := 0
-	for i := range rm.ScopeMetrics().Len() {
-		rm.ScopeMetrics().At(i).Metrics().RemoveIf(func(m pmetric.Metric) bool {
-			return removePoints(m, func(pt point) bool {
-				v := &p.points[next]
-				next++
-				if !v.why.kept() {
-					return true
-				}
-				if v.series.rewritten {
-					p.rewriteLabels(v, pt.attrs)
-				}
-				if pt.hasExemplars() {
-					p.cleanExemplars(m.Name(), v.stats, pt.exemplars)
-				}
-				return false
-			}) == 0
-		})
-	}
-}
-
-// rewriteLabels makes a point's attributes what its plan says.
-func (p *runnerProcessor) rewriteLabels(v *pointVerdict, attrs pcommon.Map) {
-	pl := p.planLabels(attrs, v.series.redacted)
-	next, found := 0, 0
-	attrs.RemoveIf(func(_ string, value pcommon.Value) bool {
-		r := &pl.attrs[next]
-		next++
-		if r.pattern >= 0 {
-			value.SetStr(r.value)
-			found = cmp.Or(found, r.pattern+1)
-		}
-		return r.drop || r.rename
-	})
-	if found > 0 {
-		v.stats.redacted[found-1].Add(1)
-	}
-	for i := range pl.attrs {
-		if r := &pl.attrs[i]; r.rename {
-			attrs.PutStr(r.name, r.value)
-		}
-	}
-}
-
-// cleanExemplars redacts what looks like a secret in exemplars, or drops the exemplar.
-func (p *runnerProcessor) cleanExemplars(metric string, c *componentStats, exemplars pmetric.ExemplarSlice) {
-	pattern := -1
-	exemplars.RemoveIf(func(e pmetric.Exemplar) bool {
-		dirty := false
-		for name, value := range e.FilteredAttributes().All() {
-			if found := p.findSecret(asString(value)); found >= 0 {
-				value.SetStr(p.replacements[found])
-				pattern, dirty = found, true
-				p.warnSecret(metric, name, found, c)
-			}
-		}
-		return dirty && p.cfg.Scope.Secrets == secretsDrop
-	})
-	if pattern >= 0 {
-		c.redacted[pattern].Add(1)
-	}
-}
-
-// warning is what makes two warnings the same.
-type warning struct{ metric, detail string }
-
-// warnOnce logs a warning about a metric the first time.
-func (p *runnerProcessor) warnOnce(message, metric, detail string, fields ...zap.Field) {
-	if len(metric) > maxCachedLength {
-		metric = metric[:maxCachedLength]
-	}
-	key := warning{metric, detail}
-	if _, ok := p.warned[key]; ok || len(p.warned) >= maxWarnings {
-		return
-	}
-	p.warned[key] = struct{}{}
-	p.logger.Warn(message, append(fields, zap.String("metric", metric))...)
-}
-
-// warnLimit tells of a limit that is reached.
-func (p *runnerProcessor) warnLimit(metric string, why reason, c *componentStats) {
-	// Looked up here as well, since this comes for each series above the limit.
-	if _, ok := p.warned[warning{metric, reasonNames[why]}]; ok {
-		return
-	}
-	p.warnOnce("A limit of live series is reached: new series are dropped and counted", metric, reasonNames[why],
-		zap.String("reason", reasonNames[why]), zap.String("component", c.name))
-}
-
-// warnSecret names the metric and the label in which a secret was found, never the value.
-func (p *runnerProcessor) warnSecret(metric, label string, pattern int, c *componentStats) {
-	if len(label) > maxCachedLength {
-		label = label[:maxCachedLength]
-	}
-	p.warnOnce("A label value looks like a secret: mend the component that exposes it", metric, p.stats.patterns[pattern]+" in "+label,
-		zap.String("reason", p.stats.patterns[pattern]), zap.String("label", label), zap.String("component", c.name))
 }
