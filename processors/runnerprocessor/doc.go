@@ -7,7 +7,7 @@
 // A batch goes through the processor one resource (which is one target) at a time:
 //
 //  1. target: the target's namespace and component are read from its own `up` series, whose labels are exactly the target
-//     labels; nothing that the target exposes can forge them.
+//     labels; nothing that the target exposes can forge them. What is pushed has no such series, and speaks for itself only.
 //  2. metric: metrics that scope does not list are removed whole, without looking at a point.
 //  3. series: a point whose series is known is decided by one hash and one look-up. A new series is judged in full: object
 //     namespace, labels, identity, secrets, limits. Only kept series are remembered, so that memory is bounded by the limits.
