@@ -1,5 +1,6 @@
 # The targets that people call. `make help` lists them.
-SHELL := /bin/bash -o pipefail
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 
 # One environment for every compile, so that build, test and lint share one build cache. The tags are the manifest's.
@@ -68,7 +69,7 @@ bin/golangci-lint: tools/lint/go.mod
 .PHONY: generate
 generate: ## Write what is generated: cmd/otelcol-runner, each component's metadata, the configurations
 	@$(TOOL) builder --config builder-config.yaml --skip-get-modules --skip-compilation --output-path=cmd/otelcol-runner 2>&1 | { grep -E 'ERROR|Error' || true; }
-	@mkdir -p bin && $(TOOL) -n mdatagen >/dev/null && cd tools && go build -o ../bin/mdatagen go.opentelemetry.io/collector/cmd/mdatagen
+	@mkdir -p bin && cd tools && go build -o ../bin/mdatagen go.opentelemetry.io/collector/cmd/mdatagen
 	@PATH="$(CURDIR)/bin:$$PATH" go generate ./...
 
 .PHONY: check-generated

@@ -264,7 +264,7 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	key := p.hash.series(pt.attrs, p.target.scraped)
 	s := p.tracker.findAfter(p.last, key)
 	// A live series is never cut off, but a histogram that gets more buckets than there is room for is judged anew.
-	if s != nil && pt.samples > s.samples && s.why != keptAlways && !p.tracker.room(s.metric, s.component, pt.samples-s.samples).kept() {
+	if s != nil && !pt.stale && pt.samples > s.samples && s.why != keptAlways && !p.tracker.room(s.metric, s.component, pt.samples-s.samples).kept() {
 		p.tracker.free(s)
 		s = nil
 	}

@@ -13,7 +13,6 @@ const (
 	labelExporter            = "exporter"
 	labelNamespace           = "namespace"
 	labelKubernetesNamespace = "kubernetes_namespace"
-	labelExportedNamespace   = "exported_namespace"
 	attrNamespace            = "k8s.namespace.name"
 	attrInstance             = "service.instance.id"
 	attrJob                  = "service.name"
