@@ -106,6 +106,21 @@ func (b *Batch) FloatHistogram(ref Ref, st, t int64, h *histogram.FloatHistogram
 	p.fhists = append(p.fhists, record.RefFloatHistogramSample{Ref: chunks.HeadSeriesRef(ref), ST: st, T: t, FH: h})
 }
 
+// Add adds a sample of another log, with its exemplars, to a series of this one.
+func (b *Batch) Add(ref Ref, s *Sample) {
+	switch {
+	case s.H != nil:
+		b.Histogram(ref, s.ST, s.T, s.H)
+	case s.FH != nil:
+		b.FloatHistogram(ref, s.ST, s.T, s.FH)
+	default:
+		b.Sample(ref, s.ST, s.T, s.V)
+	}
+	for _, e := range s.Exemplars {
+		b.Exemplar(ref, e)
+	}
+}
+
 // Exemplar adds an exemplar to the sample of the series in this batch.
 func (b *Batch) Exemplar(ref Ref, e exemplar.Exemplar) {
 	p := &b.parts[b.table.series[ref].shard]

@@ -96,19 +96,29 @@ type ShardState struct {
 	Frozen *Frozen `json:"frozen,omitempty"`
 }
 
+// sent is the number of the first sample that has not been sent for sure.
+func (s *ShardState) sent() uint64 {
+	if s.Frozen != nil {
+		return s.Frozen.EndSeq
+	}
+	return s.Seq
+}
+
 // Frozen is a batch whose content is decided: the samples of the shard from its position to End, without those that were settled
 // when it was frozen. The same samples and the same protocol make the same bytes, in every process.
 type Frozen struct {
 	End      Position `json:"end"`
 	EndSeq   uint64   `json:"end_seq"`
 	Protocol string   `json:"protocol"`
+	// Downgraded says that it was frozen for 2.0 and is sent as 1.0, because the receiver did not take it.
+	Downgraded bool `json:"downgraded,omitempty"`
 	// ExpiredBefore and DroppedBefore are the times, in milliseconds, before which samples were left out.
 	ExpiredBefore int64 `json:"expired_before,omitempty"`
 	DroppedBefore int64 `json:"dropped_before,omitempty"`
 	// Pending are the ranges [first, behind) of the batch's samples that are still to be sent, in this order.
 	Pending [][2]int `json:"pending"`
-	// Attempts says that the first of them has been sent before, so that the receiver may have it.
-	Attempts int `json:"attempts,omitempty"`
+	// Settled is how many of the batch's samples are in the totals already.
+	Settled uint64 `json:"settled,omitempty"`
 }
 
 // Clone returns a copy that shares nothing.
@@ -214,19 +224,24 @@ func ReadCheckpoint(fsys FS, dir string) (state Checkpoint, found bool, err erro
 	return state, found, nil
 }
 
-// Load returns a copy of the checkpoint as it was last stored.
+// Load returns a copy of the checkpoint with all changes.
 func (c *Checkpointer) Load() Checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.current.Clone()
 }
 
-// Update changes the checkpoint, and returns when the change is durable. After an error the change holds in memory, and is
-// written with the next one.
-func (c *Checkpointer) Update(change func(*Checkpoint)) error {
+// Change changes the checkpoint in memory. It is what Load returns from now on, and what the next Store writes.
+func (c *Checkpointer) Change(change func(*Checkpoint)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(&c.current)
+}
+
+// Store returns when all changes are durable. After an error the checkpoint on disk is the one before.
+func (c *Checkpointer) Store() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.write(c.current)
 }
 

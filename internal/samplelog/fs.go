@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 )
 
 // FS is what the log asks of a file system. Disk is the real one; tests put one in memory that crashes at the k-th write.
@@ -15,7 +14,7 @@ import (
 type FS interface {
 	// MkdirAll creates a folder and what is missing above it.
 	MkdirAll(dir string) error
-	// List returns the names in a folder, sorted.
+	// List returns the names in a folder, in any order.
 	List(dir string) ([]string, error)
 	// Create creates a file for writing, empty.
 	Create(name string) (File, error)
@@ -68,7 +67,6 @@ func (Disk) List(dir string) ([]string, error) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	sort.Strings(names)
 	return names, nil
 }
 

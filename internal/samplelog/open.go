@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -79,6 +80,7 @@ func listSegments(fs FS, dir string, aside func(name string, cause error) error)
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of the log: %w", err)
 	}
+	slices.Sort(names) // as many digits in each
 	var found []*segment
 	for _, name := range names {
 		if _, ok := segmentID(name); !ok {
@@ -166,6 +168,12 @@ func (l *Log) firstHeader() header {
 		h.Before, h.PreviousEnd = last.total(), last.end
 		if last.Shards == l.opts.Shards {
 			h.Run, h.Before, h.Base = last.Run, last.Before, append([]uint64(nil), last.next...)
+			if state.Run == h.Run && len(state.Shards) == h.Shards {
+				// Where the end of the log is damaged, more may have been sent than is left: numbers are not given twice.
+				for shard, s := range state.Shards {
+					h.Base[shard] = max(h.Base[shard], s.sent())
+				}
+			}
 			return h
 		}
 	}

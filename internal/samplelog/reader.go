@@ -43,6 +43,18 @@ func (l *Log) Runs(from uint64) []Run {
 	return runs
 }
 
+// Before returns how many samples all runs before one have accepted.
+func (l *Log) Before(run uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segments {
+		if s.Run == run {
+			return s.Before
+		}
+	}
+	return 0
+}
+
 // Piece is what one batch of the log has for one shard.
 type Piece struct {
 	View    View
