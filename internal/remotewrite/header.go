@@ -7,13 +7,10 @@ import (
 	"strconv"
 )
 
-// Header returns the headers of a request. attempt is 0 when it is sent for the first time, 1 for the first repetition and so
-// on: Mimir grows its Retry-After with it, as it does for Prometheus. version is that of this program.
-func Header(p Protocol, attempt int, version string) http.Header {
-	h := http.Header{
-		"Content-Encoding": {"snappy"},
-		"User-Agent":       {"otelcol-runner/" + version},
-	}
+// Header returns the headers of a request that the protocol asks for, but for the User-Agent. attempt is 0 when the request is
+// sent for the first time, 1 for the first repetition and so on: Mimir derives its Retry-After from it, as it does for Prometheus.
+func Header(p Protocol, attempt int) http.Header {
+	h := http.Header{"Content-Encoding": {"snappy"}}
 	switch p {
 	case V2:
 		h["Content-Type"] = []string{"application/x-protobuf;proto=io.prometheus.write.v2.Request"}
@@ -27,3 +24,6 @@ func Header(p Protocol, attempt int, version string) http.Header {
 	}
 	return h
 }
+
+// UserAgent returns the User-Agent of this program, which the protocol asks for too.
+func UserAgent(version string) string { return "otelcol-runner/" + version }
