@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"time"
+
+	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
+)
+
+// Reasons for which samples are set aside or dropped, besides those of the answers.
+const (
+	reasonUnsendable = "unsendable"    // the protocol has no form for them: a native histogram with custom buckets over 1.0
+	reasonPartial    = "partial_write" // the receiver said that it stored less than it was sent
+	reasonStrict     = "rejected"      // strict: an answer after which the specification wants no repetition
+)
+
+// settled takes the first pending range off the batch, with what became of its samples.
+func (s *sender) settled(outcome func(*samplelog.Totals)) {
+	f := s.frozen
+	r := f.Pending[0]
+	f.Pending = f.Pending[1:]
+	f.Settled += uint64(r[1] - r[0]) //nolint:gosec // a length
+	s.change(func(c *samplelog.Checkpoint, _ *samplelog.ShardState) { outcome(&c.Totals) })
+	s.body, s.attempts = s.body[:0], 0
+}
+
+// settle ends a batch of which nothing is pending: what was not to be sent is set aside, and the position moves behind it. It
+// returns how long to wait before it is tried again; 0: it is done.
+func (s *sender) settle() time.Duration {
+	b := &s.batch
+	if wait := s.putAside(s.d.expired, b.expired, noteExpired); wait > 0 {
+		return wait
+	}
+	if wait := s.putAside(s.d.quarantine, b.unsendable, reasonUnsendable+": "+noteUnsendable); wait > 0 {
+		return wait
+	}
+	s.frozen = nil
+	s.change(func(c *samplelog.Checkpoint, own *samplelog.ShardState) {
+		c.Totals.Expired += uint64(len(b.expired))
+		count(&c.Totals.Quarantined, reasonUnsendable, uint64(len(b.unsendable)))
+		for reason, n := range b.dropped {
+			count(&c.Totals.Dropped, reason, n)
+		}
+		own.Position, own.Seq = b.end, b.endSeq
+	})
+	s.begin()
+	return 0
+}
+
+// Notes of what is set aside without an answer.
+const (
+	noteExpired    = "older than the receiver takes"
+	noteUnsendable = "remote write 1.0 has no form for native histograms with custom buckets"
+)
+
+// putAside writes samples to one of the logs for what is not sent. Where that fails it returns how long to wait before another try:
+// nothing is settled until it can be done.
+func (s *sender) putAside(to Aside, samples []samplelog.Sample, note string) time.Duration {
+	if len(samples) == 0 {
+		return 0
+	}
+	if err := to.Put(&s.batch.view, samples, note); err != nil {
+		s.fail("setting samples aside: " + err.Error())
+		return s.pause(0)
+	}
+	return 0
+}
