@@ -52,7 +52,7 @@ func written(h http.Header) (n int, known bool) {
 		v := strings.TrimSpace(h.Get(name))
 		known = known || v != ""
 		if count, err := strconv.ParseUint(v, 10, 30); err == nil && name != exemplarsWritten {
-			n += int(count) //nolint:gosec // below 2^30
+			n += int(count)
 		}
 	}
 	return n, known
@@ -72,7 +72,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		if err != nil || seconds > uint64(MaxRetryAfter/time.Second) {
 			return MaxRetryAfter
 		}
-		return time.Duration(seconds) * time.Second //nolint:gosec // at most MaxRetryAfter
+		return time.Duration(seconds) * time.Second
 	}
 	date, err := http.ParseTime(v)
 	if err != nil {

@@ -132,7 +132,7 @@ func post(t *testing.T, address string, p remotewrite.Protocol, attempt int, raw
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, bytes.NewReader(remotewrite.Compress(nil, raw)))
 	require.NoError(t, err)
 	request.Header = remotewrite.Header(p, attempt)
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:bodyclose // ReadAnswer does
 	require.NoError(t, err)
 	return remotewrite.ReadAnswer(response)
 }

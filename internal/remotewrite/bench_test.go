@@ -61,7 +61,7 @@ func runner(tb testing.TB) (*samplelog.View, []samplelog.Sample) {
 func intern(b *samplelog.Batch, pairs []string) []samplelog.Symbol {
 	var names []string
 	values := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
+	for i := 0; i+1 < len(pairs); i += 2 {
 		names = append(names, pairs[i])
 		values[pairs[i]] = pairs[i+1]
 	}

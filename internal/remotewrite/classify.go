@@ -259,7 +259,7 @@ func answerText(a Answer) string {
 func redirectText(a Answer) string {
 	text := fmt.Sprintf("HTTP %d: redirects are not followed, because credentials would go along; set endpoint to the address that it leads to", a.Status)
 	if to, err := url.Parse(a.Header.Get("Location")); err == nil && to.Host != "" {
-		text += clean([]byte(" (" + to.Scheme + "://" + to.Host + ")"))
+		text += " (" + clean([]byte(to.Scheme+"://"+to.Host)) + ")"
 	}
 	return text
 }

@@ -104,9 +104,9 @@ func appendSeriesV1(b []byte, view *samplelog.View, samples []samplelog.Sample) 
 // appendLabel appends a label as field 1, which it is in a TimeSeries and in an Exemplar.
 func appendLabel(b []byte, name, value string) []byte {
 	if n := len(name) + len(value) + 4; n < 0x80 { // all lengths take one byte
-		b = append(b, 1<<3|wireBytes, byte(n), 1<<3|wireBytes, byte(len(name)))
+		b = append(b, 1<<3|wireBytes, byte(n), 1<<3|wireBytes, byte(len(name))) //nolint:gosec // below 128, as is the next
 		b = append(b, name...)
-		b = append(b, 2<<3|wireBytes, byte(len(value)))
+		b = append(b, 2<<3|wireBytes, byte(len(value))) //nolint:gosec // see above
 		return append(b, value...)
 	}
 	size := 1 + uvarintSize(uint64(len(name))) + len(name) + 1 + uvarintSize(uint64(len(value))) + len(value)
@@ -130,7 +130,7 @@ func appendSample(b []byte, s *samplelog.Sample, st int64) []byte {
 	}
 	b = appendInt(b, 2, s.T)
 	b = appendInt(b, 3, st)
-	b[start-1] = byte(len(b) - start) // at most 31
+	b[start-1] = byte(len(b) - start) //nolint:gosec // at most 31
 	return b
 }
 

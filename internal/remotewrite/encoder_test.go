@@ -251,7 +251,7 @@ func (g generator) floats(n int) []float64 {
 func (g generator) deltas(n int) []int64 {
 	var out []int64
 	for range n {
-		out = append(out, g.Int64()>>g.IntN(64)-g.Int64()>>g.IntN(64))
+		out = append(out, g.Int64()>>g.IntN(64)*int64(1-2*g.IntN(2)))
 	}
 	return out
 }

@@ -82,7 +82,7 @@ func (e *Encoder) symbolizeExemplars(b []byte, view *samplelog.View, samples []s
 	clear(e.texts)
 	for s := range view.Symbols() {
 		if n := e.numbers[s]; n.stamp == e.stamp {
-			e.texts[view.Text(samplelog.Symbol(s))] = n.number //nolint:gosec // a symbol of the view
+			e.texts[view.Text(samplelog.Symbol(s))] = n.number
 		}
 	}
 	add := func(s string) {
