@@ -56,15 +56,14 @@ func (s *sender) thaw() {
 func (s *sender) leaveRest() time.Duration {
 	r := s.frozen.Pending[0]
 	drop := s.d.cfg.MaxAge > 0 && s.batch.newest < s.d.cfg.Now().Add(-s.d.cfg.MaxAge).UnixMilli()
-	n := uint64(r[1] - r[0]) //nolint:gosec // a length
 	if drop {
-		s.settled(func(t *samplelog.Totals) { count(&t.Dropped, reasonAge, n) })
+		s.settled(func(t *samplelog.Totals, n uint64) { count(&t.Dropped, reasonAge, n) })
 		return 0
 	}
 	if wait := s.putAside(s.d.expired, s.batch.samples[r[0]:r[1]], noteExpired); wait > 0 {
 		return wait
 	}
-	s.settled(func(t *samplelog.Totals) { t.Expired += n })
+	s.settled(func(t *samplelog.Totals, n uint64) { t.Expired += n })
 	return 0
 }
 

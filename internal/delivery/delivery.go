@@ -93,6 +93,8 @@ type Delivery struct {
 	maxSamples atomic.Int64 // learned from answers about size
 	protocol   atomic.Value // remotewrite.Protocol, learned
 
+	settling sync.Mutex // samples move between the log's and the checkpoint's figures
+
 	flush   chan struct{} // closed when the senders shall send all there is and end
 	ended   sync.WaitGroup
 	cancel  context.CancelFunc
@@ -212,8 +214,9 @@ func (d *Delivery) balance(c *samplelog.Checkpoint, run samplelog.Run) {
 	}
 	if sum := c.Totals.Sum(); sum < passed+settledInBatches {
 		missing := passed + settledInBatches - sum
-		d.cfg.Logger.Error("samples of the log are gone that had not been delivered: they are counted as dropped", "samples", missing, "reason", samplelog.ReasonDamaged)
-		count(&c.Totals.Dropped, samplelog.ReasonDamaged, missing)
+		reason := d.log.ReasonGone()
+		d.cfg.Logger.Error("samples of the log are gone that had not been delivered: they are counted as dropped", "samples", missing, "reason", reason)
+		count(&c.Totals.Dropped, reason, missing)
 	}
 }
 
@@ -242,8 +245,10 @@ type Stats struct {
 
 // Stats returns figures as of now. Accepted is exactly the totals and the backlog.
 func (d *Delivery) Stats() Stats {
+	d.settling.Lock()
 	totals := d.cp.Load().Totals
 	log := d.log.Stats()
+	d.settling.Unlock()
 	s := Stats{Totals: totals, Accepted: log.Accepted, Protocol: d.protocol.Load().(remotewrite.Protocol)}
 	count(&s.Dropped, samplelog.ReasonFull, log.DroppedPending)
 	s.Backlog = s.Accepted - min(s.Accepted, s.Sum())

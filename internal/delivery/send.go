@@ -112,7 +112,7 @@ func (s *sender) act(v remotewrite.Verdict, samples []samplelog.Sample) (time.Du
 		s.halve()
 	case remotewrite.Drop:
 		s.d.cfg.Logger.Error("strict: the receiver refused samples, which are dropped", "samples", n, "answer", v.Text)
-		s.settled(func(t *samplelog.Totals) { count(&t.Dropped, reasonStrict, uint64(n)) }) //nolint:gosec // a length
+		s.settled(func(t *samplelog.Totals, n uint64) { count(&t.Dropped, reasonStrict, n) })
 		s.healthy()
 	default:
 		s.fail(v.Text)
@@ -137,8 +137,9 @@ func (s *sender) delivered(v remotewrite.Verdict, n int) {
 	if v.Deduplicated {
 		s.d.observer.Deduplicated()
 	}
-	s.settled(func(t *samplelog.Totals) {
-		t.Acknowledged += uint64(n) - missing //nolint:gosec // a length
+	s.settled(func(t *samplelog.Totals, n uint64) {
+		missing = min(missing, n)
+		t.Acknowledged += n - missing
 		count(&t.Dropped, reasonPartial, missing)
 	})
 	s.healthy()
@@ -185,7 +186,7 @@ func (s *sender) refuse(v remotewrite.Verdict, samples []samplelog.Sample) time.
 		s.d.cfg.Logger.Error("the receiver refuses samples for good: they are set aside, see `runnerctl log dump --quarantine`",
 			"samples", n, "reason", v.Reason, "series", s.batch.view.PromLabels(samples[0].Ref).String(), "answer", v.Text)
 	}
-	s.settled(func(t *samplelog.Totals) { count(&t.Quarantined, v.Reason, uint64(n)) }) //nolint:gosec // a length
+	s.settled(func(t *samplelog.Totals, n uint64) { count(&t.Quarantined, v.Reason, n) })
 	s.healthy()
 	return 0
 }

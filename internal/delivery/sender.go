@@ -27,11 +27,13 @@ type sender struct {
 	body     []byte // of the first pending range; empty: to be made
 	limitsOf limits
 
-	attempts  int // of the first pending range, in this process
-	notBefore time.Time
-	interval  time.Duration
-	isolated  int  // requests that were made to find bad samples in this batch
-	dirty     bool // the checkpoint has changes that are not stored
+	attempts       int // of the first pending range, in this process
+	notBefore      time.Time
+	interval       time.Duration
+	isolated       int    // requests that were made to find bad samples in this batch
+	counted        uint64 // samples of the batch that are still to be sent although they are in the totals already
+	countedDropped uint64 // of those, samples that were dropped to make room
+	dirty          bool   // the checkpoint has changes that are not stored
 
 	oldest  atomic.Int64 // milliseconds
 	failing atomic.Pointer[string]
@@ -53,7 +55,7 @@ func (s *sender) begin() {
 	s.batch.reset()
 	s.batch.at, s.batch.seq = s.cursor.position()
 	s.batch.end, s.batch.endSeq = s.batch.at, s.batch.seq
-	s.body, s.attempts, s.isolated = s.body[:0], 0, 0
+	s.body, s.attempts, s.isolated, s.counted, s.countedDropped = s.body[:0], 0, 0, 0, 0
 	s.since = time.Time{}
 	s.oldest.Store(0)
 }
@@ -197,7 +199,7 @@ func (s *sender) freeze(l limits) {
 	s.batch.arrange()
 	f := &samplelog.Frozen{
 		End: s.batch.end, EndSeq: s.batch.endSeq, Protocol: string(l.protocol),
-		ExpiredBefore: l.expiredBefore, DroppedBefore: l.droppedBefore,
+		ExpiredBefore: l.expiredBefore, DroppedBefore: l.droppedBefore, Samples: len(s.batch.samples),
 	}
 	if n := len(s.batch.samples); n > 0 {
 		f.Pending = [][2]int{{0, n}}
@@ -230,19 +232,42 @@ func (s *sender) restore(now time.Time) (time.Duration, error) {
 	}
 	s.batch.arrange()
 	s.oldest.Store(s.batch.oldest)
-	n := len(s.batch.samples)
-	for _, r := range f.Pending {
-		if r[1] > n { // the log has lost a part of it
-			f.Pending = [][2]int{{0, n}}
-			break
-		}
-	}
-	if n == 0 {
-		f.Pending = nil
+	s.countLost()
+	if len(s.batch.samples) != f.Samples {
+		s.restoreRest()
 	}
 	f.End, f.EndSeq = s.batch.end, s.batch.endSeq
 	s.since = now
 	return 0, nil
+}
+
+// countLost counts what is missing at the end of a restored batch. What is missing before is a gap, which the reader has counted.
+func (s *sender) countLost() {
+	b := &s.batch
+	if b.endSeq < s.frozen.EndSeq {
+		b.drop(s.d.log.ReasonGone(), s.frozen.EndSeq-b.endSeq)
+		b.endSeq = s.frozen.EndSeq
+		s.cursor.reader.Skip(b.endSeq)
+	}
+}
+
+// restoreRest is for a batch of which the log has lost a part. What is left of it is sent as a whole; some of it, or of what is
+// lost, has been counted by the earlier process.
+func (s *sender) restoreRest() {
+	f := s.frozen
+	f.Pending, f.Samples = nil, len(s.batch.samples)
+	if n := len(s.batch.samples); n > 0 {
+		f.Pending = [][2]int{{0, n}}
+	}
+	s.counted = f.Settled
+	for _, reason := range []string{samplelog.ReasonFull, samplelog.ReasonDamaged} {
+		counted := min(s.batch.dropped[reason], s.counted)
+		s.batch.dropped[reason] -= counted
+		s.counted -= counted
+		if reason == samplelog.ReasonFull {
+			s.countedDropped = counted
+		}
+	}
 }
 
 // maxRestored bounds a batch that is read again; it was frozen under a smaller limit.

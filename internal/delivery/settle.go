@@ -15,13 +15,16 @@ const (
 	reasonStrict     = "rejected"      // strict: an answer after which the specification wants no repetition
 )
 
-// settled takes the first pending range off the batch, with what became of its samples.
-func (s *sender) settled(outcome func(*samplelog.Totals)) {
+// settled takes the first pending range off the batch. outcome counts what became of its n samples.
+func (s *sender) settled(outcome func(t *samplelog.Totals, n uint64)) {
 	f := s.frozen
 	r := f.Pending[0]
+	n := uint64(r[1] - r[0]) //nolint:gosec // a length
 	f.Pending = f.Pending[1:]
-	f.Settled += uint64(r[1] - r[0]) //nolint:gosec // a length
-	s.change(func(c *samplelog.Checkpoint, _ *samplelog.ShardState) { outcome(&c.Totals) })
+	f.Settled += n
+	counted := min(s.counted, n)
+	s.counted -= counted
+	s.change(func(c *samplelog.Checkpoint, _ *samplelog.ShardState) { outcome(&c.Totals, n-counted) })
 	s.body, s.attempts = s.body[:0], 0
 }
 
@@ -36,6 +39,8 @@ func (s *sender) settle() time.Duration {
 		return wait
 	}
 	s.frozen = nil
+	s.d.settling.Lock()
+	s.cursor.reader.SettleDropped(b.dropped[samplelog.ReasonFull] + s.countedDropped)
 	s.change(func(c *samplelog.Checkpoint, own *samplelog.ShardState) {
 		c.Totals.Expired += uint64(len(b.expired))
 		count(&c.Totals.Quarantined, reasonUnsendable, uint64(len(b.unsendable)))
@@ -44,6 +49,7 @@ func (s *sender) settle() time.Duration {
 		}
 		own.Position, own.Seq = b.end, b.endSeq
 	})
+	s.d.settling.Unlock()
 	s.begin()
 	return 0
 }

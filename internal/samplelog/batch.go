@@ -193,6 +193,9 @@ func (b *Batch) encode(seq []uint64) ([]byte, error) {
 func (b *Batch) encodeDefinitions() {
 	b.defs.Reset()
 	if b.firstSymbol < len(b.table.symbols) || b.firstSeries < len(b.table.series) {
+		// Where they go on: behind a batch that is damaged, all later numbers would stand for something else.
+		b.defs.PutUvarint(b.firstSymbol)
+		b.defs.PutUvarint(b.firstSeries)
 		b.defs.PutUvarint(len(b.table.symbols) - b.firstSymbol)
 		for _, s := range b.table.symbols[b.firstSymbol:] {
 			b.defs.PutUvarintStr(s)

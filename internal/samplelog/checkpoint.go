@@ -115,6 +115,8 @@ type Frozen struct {
 	// ExpiredBefore and DroppedBefore are the times, in milliseconds, before which samples were left out.
 	ExpiredBefore int64 `json:"expired_before,omitempty"`
 	DroppedBefore int64 `json:"dropped_before,omitempty"`
+	// Samples is how many samples the batch has that are to be sent.
+	Samples int `json:"samples"`
 	// Pending are the ranges [first, behind) of the batch's samples that are still to be sent, in this order.
 	Pending [][2]int `json:"pending"`
 	// Settled is how many of the batch's samples are in the totals already.
@@ -191,12 +193,8 @@ func readSlots(f File) (seq uint64, state Checkpoint, found bool) {
 	for slot := range int64(2) {
 		buf := make([]byte, slotBytes)
 		n, _ := f.ReadAt(buf, slot*slotBytes) // what could not be read does not match its checksum
-		buf = buf[:n]
-		if n < slotHeader || binary.LittleEndian.Uint32(buf) != crc32.Checksum(buf[4:slotEnd(buf)], castagnoli) {
-			continue
-		}
-		var s Checkpoint
-		if json.Unmarshal(buf[slotHeader:slotEnd(buf)], &s) != nil {
+		s, err := decodeSlot(buf[:n])
+		if err != nil {
 			continue
 		}
 		if number := binary.LittleEndian.Uint64(buf[8:]); number >= seq && number > 0 {
@@ -204,6 +202,15 @@ func readSlots(f File) (seq uint64, state Checkpoint, found bool) {
 		}
 	}
 	return seq, state, found
+}
+
+// decodeSlot reads the checkpoint in a slot.
+func decodeSlot(buf []byte) (Checkpoint, error) {
+	var s Checkpoint
+	if len(buf) < slotHeader || binary.LittleEndian.Uint32(buf) != crc32.Checksum(buf[4:slotEnd(buf)], castagnoli) {
+		return s, errors.New("the checksum does not match")
+	}
+	return s, json.Unmarshal(buf[slotHeader:slotEnd(buf)], &s)
 }
 
 func slotEnd(buf []byte) int {

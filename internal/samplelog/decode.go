@@ -103,6 +103,10 @@ func (d *decoder) define(packed []byte, t *View) error {
 		return err
 	}
 	b := encoding.Decbuf{B: d.defs}
+	firstSymbol, firstSeries := b.Uvarint(), b.Uvarint()
+	if b.Err() == nil && (firstSymbol != len(t.symbols) || firstSeries != len(t.series)) {
+		return errors.New("it goes on behind symbols or series that are not known: a batch before it is damaged")
+	}
 	for range b.Uvarint() {
 		s := b.UvarintBytes()
 		if b.Err() != nil {

@@ -75,6 +75,8 @@ type Reader struct {
 	shard int
 	seq   uint64 // the number of the sample that comes next
 	at    Position
+	// passed are samples that were dropped to make room, that have been returned as lost, and that are not settled.
+	passed uint64
 
 	open  uint64 // the segment that file, view and defined belong to
 	file  File
@@ -117,6 +119,15 @@ func (r *Reader) Close() {
 
 // Position returns the position behind the last sample that was read, and its number.
 func (r *Reader) Position() (Position, uint64) { return r.at, r.seq }
+
+// SettleDropped is Log.SettleDropped for what the reader has returned as lost.
+func (r *Reader) SettleDropped(n uint64) {
+	r.log.SettleDropped(r.run.ID, r.shard, n)
+	r.passed -= min(r.passed, n)
+}
+
+// Skip says that the samples before a number are accounted for, although they were not read.
+func (r *Reader) Skip(seq uint64) { r.seq = max(r.seq, seq) }
 
 // Next returns the next samples of the shard. ErrNothingNew: there are none yet, see Log.Changed. ErrEndOfRun: there will be none.
 // Any other error comes from the file system, and another try may help. Pieces with Lost may have no samples.
@@ -173,8 +184,10 @@ func (r *Reader) gap(seq uint64) map[string]uint64 {
 	missing := seq - r.seq
 	r.seq = seq
 	lost := map[string]uint64{}
-	if n := r.log.takePending(r.run.ID, r.shard, missing); n > 0 {
+	pending := r.log.pendingOf(r.run.ID, r.shard)
+	if n := min(missing, pending-min(pending, r.passed)); n > 0 {
 		lost[ReasonFull] = n
+		r.passed += n
 	}
 	if n := missing - lost[ReasonFull]; n > 0 {
 		lost[ReasonDamaged] = n

@@ -64,6 +64,9 @@ func (l *Log) dropOldest() bool {
 	if !l.remove(s) {
 		return false
 	}
+	if err := l.opts.FS.SyncDir(l.opts.Dir); err != nil { // a segment that comes back after a crash would be out of order
+		l.opts.Logger.Error("deleting the oldest segment of the log may not outlive a crash", "file", s.path, "error", err)
+	}
 	dropped := uint64(0)
 	for shard := range l.pending {
 		if s.Run != l.reading {
@@ -94,16 +97,31 @@ func (l *Log) consume(run uint64, shard int, id, seq uint64, samples int) {
 	}
 }
 
-// takePending takes up to missing of the samples that were dropped to make room and not yet passed.
-func (l *Log) takePending(run uint64, shard int, missing uint64) uint64 {
+// pendingOf returns how many samples of a shard were dropped to make room and are not settled yet.
+func (l *Log) pendingOf(run uint64, shard int) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if run != l.reading {
 		return 0
 	}
-	n := min(l.pending[shard], missing)
-	l.pending[shard] -= n
-	return n
+	return l.pending[shard]
+}
+
+// SettleDropped says that samples that were dropped to make room (ReasonFull) are counted elsewhere from now on.
+func (l *Log) SettleDropped(run uint64, shard int, n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if run == l.reading {
+		l.pending[shard] -= min(l.pending[shard], n)
+	}
+}
+
+// ReasonGone is why segments are gone that an earlier process had: it made room where that is configured.
+func (l *Log) ReasonGone() string {
+	if l.opts.OnFull == DropOldest {
+		return ReasonFull
+	}
+	return ReasonDamaged
 }
 
 func (l *Log) markDamaged(id uint64) {
