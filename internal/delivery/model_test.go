@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	modelRuns = flag.Int("model.runs", 1500, "how many random histories TestModel plays")
+	modelRuns = flag.Int("model.runs", 3000, "how many random histories TestModel plays")
 	modelSeed = flag.Uint64("model.seed", 0, "play the history of this seed only")
 )
 
@@ -343,7 +343,7 @@ func playHistory(t testing.TB, seed uint64) {
 		h.full = samplelog.DropOldest
 	}
 	h.open()
-	for range 30 + rng.IntN(200) {
+	for range 10 + rng.IntN(80) {
 		switch p := rng.IntN(20); {
 		case p < 8:
 			h.push()

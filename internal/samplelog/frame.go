@@ -66,7 +66,7 @@ func (r *frameReader) fill(offset int64, n int, end int64) ([]byte, error) {
 	}
 	want := int(min(int64(max(n, readAhead)), end-offset))
 	if cap(r.buf) < want || cap(r.buf) > 8*readAhead { // one huge frame must not keep its memory
-		r.buf = make([]byte, max(want, readAhead))
+		r.buf = make([]byte, min(want+want/2, max(want, readAhead)))
 	}
 	r.buf = r.buf[:want]
 	r.start = offset
