@@ -150,8 +150,10 @@ func fingerprint(s string) string {
 // push returns when the samples are on disk.
 func (e *durableExporter) push(ctx context.Context, md pmetric.Metrics) error {
 	var result translate.Result
+	again := false
 	err := e.log.Append(ctx, func(b *samplelog.Batch) error {
-		result = e.translator.Translate(b, md)
+		result = e.translator.Translate(b, md, again)
+		again = true
 		return nil
 	})
 	e.telemetry.translated(ctx, result, err)

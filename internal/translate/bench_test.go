@@ -60,7 +60,7 @@ var errDiscard = errors.New("discarded")
 func (p *pipeline) discard(md pmetric.Metrics, n int) (samples int) {
 	err := p.log.Append(context.Background(), func(b *samplelog.Batch) error {
 		for range n {
-			samples += p.trans.Translate(b, md).Samples
+			samples += p.trans.Translate(b, md, false).Samples
 		}
 		return errDiscard
 	})
@@ -121,7 +121,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints().At(0).Attributes().PutInt("code", 12345)
 	p.discard(md, 20) // the batch keeps its capacity
 	err := p.log.Append(context.Background(), func(b *samplelog.Batch) error {
-		require.Zero(t, testing.AllocsPerRun(10, func() { p.trans.Translate(b, md) }))
+		require.Zero(t, testing.AllocsPerRun(10, func() { p.trans.Translate(b, md, false) }))
 		return errDiscard
 	})
 	require.ErrorIs(t, err, errDiscard)

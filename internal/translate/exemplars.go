@@ -4,6 +4,8 @@ package translate
 
 import (
 	"encoding/hex"
+	"hash/maphash"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -19,10 +21,12 @@ const (
 	spanID  = "span_id"
 )
 
+// exemplars writes the exemplars of a point to one series.
 func (t *Translator) exemplars(ref samplelog.Ref, exemplars pmetric.ExemplarSlice, scraped bool) {
 	for i := range exemplars.Len() {
 		t.exemplar(ref, exemplars.At(i), scraped)
 	}
+	t.writeExemplars()
 }
 
 // bucketExemplars gives each exemplar to the bucket that its value is in.
@@ -43,6 +47,72 @@ func (t *Translator) bucketExemplars(id uint32, exemplars pmetric.ExemplarSlice,
 		}
 		t.exemplar(own[bucket], e, scraped)
 	}
+	t.writeExemplars()
+}
+
+// exemplarOf is an exemplar of a series.
+type exemplarOf struct {
+	ref samplelog.Ref
+	exemplar.Exemplar
+}
+
+// newest is the newest exemplar of a series.
+type newest struct {
+	ts     int64
+	value  float64
+	labels uint64 // hash
+}
+
+// seriesKey stands for the labels of a series, over all segments.
+type seriesKey [2]uint64
+
+// maxNewest is how many series' newest exemplars are remembered. One that is forgotten is written again.
+const maxNewest = 1 << 16
+
+// writeExemplars writes the exemplars that are new, in the order in which a TSDB takes them. A target exposes an exemplar until
+// there is another one. A TSDB drops those that it has, and so do Prometheus's receivers of remote write 1.0, but those of 2.0
+// answer 400 to all of a request when one exemplar in it is older than the newest of its series.
+func (t *Translator) writeExemplars() {
+	slices.SortStableFunc(t.pending, func(a, b exemplarOf) int { return exemplar.Compare(a.Exemplar, b.Exemplar) })
+	for _, e := range t.pending {
+		n := newest{ts: e.Ts, value: e.Value, labels: e.Labels.Hash()}
+		key := t.keyOf(e.ref)
+		if last, found := t.newest[key]; found && !t.again && !n.after(last) {
+			continue
+		}
+		if len(t.newest) == maxNewest {
+			clear(t.newest)
+		}
+		t.newest[key] = n
+		t.batch.Exemplar(e.ref, e.Exemplar)
+		t.result.Exemplars++
+	}
+	clear(t.pending) // let go of the batch
+	t.pending = t.pending[:0]
+}
+
+// after compares as the TSDB of Prometheus does (tsdb/exemplar.go, validateExemplar).
+func (n newest) after(last newest) bool {
+	switch {
+	case n == last:
+		return false
+	case n.ts != last.ts:
+		return n.ts > last.ts
+	case n.value < last.value:
+		return false
+	default:
+		return n.value != last.value || n.labels > last.labels
+	}
+}
+
+func (t *Translator) keyOf(ref samplelog.Ref) seriesKey {
+	var k seriesKey
+	for _, s := range t.view.Labels(ref) {
+		text := t.text(s)
+		k[0] = mix(k[0], maphash.String(t.seed, text))
+		k[1] = mix(k[1], maphash.String(t.second, text))
+	}
+	return k
 }
 
 func exemplarValue(e pmetric.Exemplar) (float64, bool) {
@@ -56,7 +126,7 @@ func exemplarValue(e pmetric.Exemplar) (float64, bool) {
 	}
 }
 
-// exemplar writes an exemplar. Prometheus takes labels up to a length: beyond it a scraped one is refused, and one of OTLP loses
+// exemplar makes an exemplar pending. Prometheus takes labels up to a length: beyond it a scraped one is refused, and one of OTLP loses
 // its attributes.
 func (t *Translator) exemplar(ref samplelog.Ref, e pmetric.Exemplar, scraped bool) {
 	v, ok := exemplarValue(e)
@@ -68,8 +138,7 @@ func (t *Translator) exemplar(ref samplelog.Ref, e pmetric.Exemplar, scraped boo
 		t.result.RefusedExemplars++
 		return
 	}
-	t.batch.Exemplar(ref, exemplar.Exemplar{Labels: ls, Value: v, Ts: millis(e.Timestamp()), HasTs: true})
-	t.result.Exemplars++
+	t.pending = append(t.pending, exemplarOf{ref, exemplar.Exemplar{Labels: ls, Value: v, Ts: millis(e.Timestamp()), HasTs: true}})
 }
 
 // exemplarLabels returns the labels, with or without attributes, and how many characters they have. What is not UTF-8 has too many.

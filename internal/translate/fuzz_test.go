@@ -209,7 +209,7 @@ func (w twice) check(t testing.TB, md pmetric.Metrics) (samples int) {
 	t.Helper()
 	cold, coldResult := w.cold.collect(func(b *samplelog.Batch) (sum Result) {
 		for i := range md.DataPointCount() {
-			r := New(w.cold.trans.settings).Translate(b, onlyPoint(md, i))
+			r := New(w.cold.trans.settings).Translate(b, onlyPoint(md, i), true)
 			sum.Samples += r.Samples
 			sum.Exemplars += r.Exemplars
 			sum.RefusedExemplars += r.RefusedExemplars
@@ -220,7 +220,7 @@ func (w twice) check(t testing.TB, md pmetric.Metrics) (samples int) {
 		return sum
 	})
 	for range 2 {
-		warm, warmResult := w.warm.translate(md)
+		warm, warmResult := w.warm.collect(func(b *samplelog.Batch) Result { return w.warm.trans.Translate(b, md, true) })
 		samples += len(warm)
 		require.Equal(t, withoutStaleSums(cold), withoutStaleSums(warm))
 		warmResult.Samples = coldResult.Samples // stale sums

@@ -47,7 +47,7 @@ func newPipeline(t testing.TB, s Settings) *pipeline {
 // translate returns what a batch became, one text a sample, and checks what must hold for all of it.
 func (p *pipeline) translate(md pmetric.Metrics) ([]string, Result) {
 	p.t.Helper()
-	return p.collect(func(b *samplelog.Batch) Result { return p.trans.Translate(b, md) })
+	return p.collect(func(b *samplelog.Batch) Result { return p.trans.Translate(b, md, false) })
 }
 
 // collect returns what fill puts into the log.

@@ -53,16 +53,17 @@ func (t *Translator) numbers(metric uint32, points pmetric.NumberDataPointSlice)
 		}
 		id, fresh, why := t.findPoint(metric, dp.Attributes(), 0, prev)
 		if fresh {
-			why = t.addNumber(metric, id, withCreated)
-		}
-		if why == accepted && t.refs[t.entries[id].refs] == unset {
-			why = ReasonGaugeHistogram
+			t.addNumber(metric, id, withCreated)
 		}
 		if why != accepted {
 			t.result.Refused[why]++
 			continue
 		}
 		prev = id
+		if t.refs[t.entries[id].refs] == unset {
+			t.gaugeHistogram(id, dp, at)
+			continue
+		}
 		ref := t.refs[t.entries[id].refs]
 		st := int64(0)
 		if start := dp.StartTimestamp(); start != 0 && withStart {
@@ -93,18 +94,29 @@ func numberValue(dp pmetric.NumberDataPoint) (float64, Reason) {
 	}
 }
 
-func (t *Translator) addNumber(metric, id uint32, withCreated bool) Reason {
+func (t *Translator) addNumber(metric, id uint32, withCreated bool) {
 	t.setLabels(id)
 	ref := unset
-	name, why := t.numberName(&t.metrics[metric])
-	if why == accepted {
+	if name, ok := t.numberName(&t.metrics[metric]); ok {
 		ref = t.series(metric, name, label{})
 	}
 	t.refs = append(t.refs, ref)
 	if withCreated {
 		t.refs = append(t.refs, unset)
 	}
-	return why
+}
+
+// gaugeHistogram translates a point of a gauge histogram that is no bucket. A stale one is what the receiver makes of the stale marker
+// of a native histogram (contrib receiver/prometheusreceiver/internal/transaction.go, detectAndStoreNativeHistogramStaleness). Any other
+// is the count or the sum of a classic one, and nothing says which.
+func (t *Translator) gaugeHistogram(id uint32, dp pmetric.NumberDataPoint, at int64) {
+	if !dp.Flags().NoRecordedValue() {
+		t.result.Refused[ReasonGaugeHistogram]++
+		return
+	}
+	m := t.entries[id].metric
+	t.setLabels(id)
+	t.sample(t.series(m, t.suffixed(&t.metrics[m], &t.metrics[m].value, ""), label{}), 0, at, staleMarker)
 }
 
 func (t *Translator) sample(ref samplelog.Ref, st, at int64, v float64) {

@@ -172,17 +172,17 @@ func (t *Translator) suffixed(m *metric, field *samplelog.Symbol, suffix string)
 }
 
 // numberName returns the name of the series of a number with t.labels, and undoes what the receiver does to names
-// (contrib receiver/prometheusreceiver/internal/metadata.go, metadataForMetric).
-func (t *Translator) numberName(m *metric) (samplelog.Symbol, Reason) {
+// (contrib receiver/prometheusreceiver/internal/metadata.go, metadataForMetric). It is false where the receiver gave the name away.
+func (t *Translator) numberName(m *metric) (samplelog.Symbol, bool) {
 	switch {
 	case !m.kind.scraped:
 	case m.kind.prom == promInfo && !strings.HasSuffix(t.text(m.name), suffixInfo):
-		return t.suffixed(m, &m.value, suffixInfo), accepted
+		return t.suffixed(m, &m.value, suffixInfo), true
 	case m.kind.prom == promGaugeHistogram && m.kind.data == pmetric.MetricTypeGauge:
 		if find(t.labels, t.names.le) < 0 {
-			return 0, ReasonGaugeHistogram
+			return 0, false
 		}
-		return t.suffixed(m, &m.bucket, suffixBucket), accepted
+		return t.suffixed(m, &m.bucket, suffixBucket), true
 	}
-	return t.suffixed(m, &m.value, ""), accepted
+	return t.suffixed(m, &m.value, ""), true
 }

@@ -4,6 +4,8 @@ package translate
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
 )
 
 func TestScrapedMetrics(t *testing.T) {
@@ -127,12 +131,14 @@ func TestScrapedMetrics(t *testing.T) {
 				number(backlog, 3, "le", "0.25")
 				number(backlog, 4)
 				number(backlog, 5)
+				number(backlog, 5).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 			},
 			want: []string{
 				`{__name__="build_info", instance="i", job="j", version="1"} 1 @1700000000000`,
 				`{__name__="other_info", instance="i", job="j"} 1 @1700000000000`,
 				`{__name__="phase", instance="i", job="j", phase="Running"} 1 @1700000000000`,
 				`{__name__="backlog_bucket", instance="i", job="j", le="0.25"} 3 @1700000000000`,
+				`{__name__="backlog", instance="i", job="j"} stale @1700000000000`,
 			},
 			refused: map[Reason]int{ReasonGaugeHistogram: 2},
 		},
@@ -168,7 +174,7 @@ func TestScrapedMetrics(t *testing.T) {
 				refused[why] = n
 			}
 			require.Equal(t, refused, result.Refused)
-			again, _ := p.translate(md)
+			again, _ := p.collect(func(b *samplelog.Batch) Result { return p.trans.Translate(b, md, true) })
 			require.Equal(t, got, again, "the second time from the cache")
 		})
 	}
@@ -243,7 +249,7 @@ func TestOTLP(t *testing.T) {
 	e.At(0).FilteredAttributes().PutStr("long", string(long))
 	e.AppendEmpty()
 	for range 2 {
-		got, result := p.translate(md)
+		got, result := p.collect(func(b *samplelog.Batch) Result { return p.trans.Translate(b, md, true) })
 		require.ElementsMatch(t, []string{
 			`{__name__="gauge", app="point", code="200", instance="point", job="ns/j", ok="true", organization="acme"} 7 @1700000000000`,
 			`{__name__="sum.total", app="resource", job="ns/j", organization="acme"} 1 @1700000000000 since 1699999999995`,
@@ -295,6 +301,34 @@ func TestAttributeTwice(t *testing.T) {
 	got, result := p.translate(md)
 	require.Empty(t, got)
 	require.Equal(t, 1, result.Refused[ReasonLabel])
+}
+
+func TestExemplarsAreWrittenOnce(t *testing.T) {
+	p := newPipeline(t, Settings{})
+	f := func(again bool, exemplars []string, want ...string) {
+		t.Helper()
+		md, ms := page()
+		dp := native(scraped(ms, "n", "histogram"))
+		for i, e := range exemplars {
+			x := dp.Exemplars().AppendEmpty()
+			at, user, _ := strings.Cut(e, " ")
+			seconds, err := strconv.Atoi(at)
+			require.NoError(t, err)
+			x.SetTimestamp(pcommon.Timestamp(seconds * 1e9)) //nolint:gosec // small
+			x.SetDoubleValue(float64(i))
+			x.FilteredAttributes().PutStr("user", user)
+		}
+		got, _ := p.collect(func(b *samplelog.Batch) Result { return p.trans.Translate(b, md, again) })
+		_, text, _ := strings.Cut(got[0], " # ")
+		require.Equal(t, strings.Join(want, " # "), text)
+	}
+	f(false, []string{"2 a", "1 b"}, `{user="b"} 1 @1000`, `{user="a"} 0 @2000`)
+	f(false, []string{"2 a", "1 b"})
+	f(false, []string{"2 a", "1 b", "2 c"}, `{user="c"} 2 @2000`)
+	f(true, []string{"2 a", "1 b", "2 c"}, `{user="b"} 1 @1000`, `{user="a"} 0 @2000`, `{user="c"} 2 @2000`)
+	f(false, []string{"2 a"})
+	p.trans.view = nil // another segment
+	f(false, []string{"2 a", "3 d"}, `{user="d"} 1 @3000`)
 }
 
 func TestStaleHistogramWithoutSum(t *testing.T) {

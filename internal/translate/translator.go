@@ -22,12 +22,14 @@ type Settings struct {
 
 // Translator translates batches for one log. It is not safe for concurrent use.
 type Translator struct {
-	settings Settings
-	seed     maphash.Seed
+	settings     Settings
+	seed, second maphash.Seed
 	cache
+	newest map[seriesKey]newest // exemplars
 
 	// Of the batch, resource and scope at hand.
 	batch    *samplelog.Batch
+	again    bool
 	result   Result
 	resource uint32
 	scope    uint32
@@ -40,16 +42,21 @@ type Translator struct {
 	bounds  []float64
 	strings []string
 	own     map[samplelog.Ref]struct{}
+	pending []exemplarOf
 }
 
 // New returns a Translator.
 func New(s Settings) *Translator {
-	return &Translator{settings: s, seed: maphash.MakeSeed(), own: map[samplelog.Ref]struct{}{}, cache: cache{renewed: map[string]struct{}{}}}
+	return &Translator{
+		settings: s, seed: maphash.MakeSeed(), second: maphash.MakeSeed(), newest: map[seriesKey]newest{},
+		own: map[samplelog.Ref]struct{}{}, cache: cache{renewed: map[string]struct{}{}},
+	}
 }
 
-// Translate puts the samples of md into b. It may be called again with the same md and another batch.
-func (t *Translator) Translate(b *samplelog.Batch, md pmetric.Metrics) Result {
-	t.batch, t.result = b, Result{}
+// Translate puts the samples of md into b. again says that md has been translated before, into a batch that was lost: then
+// exemplars are written although they are known.
+func (t *Translator) Translate(b *samplelog.Batch, md pmetric.Metrics, again bool) Result {
+	t.batch, t.again, t.result = b, again, Result{}
 	if t.view != b.View() { // another segment: all symbols and references are void
 		t.open()
 	}
