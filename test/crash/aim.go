@@ -15,11 +15,10 @@ import (
 // aimPatience is how long a strike waits for its moment before it takes any. A log that is idle has none.
 const aimPatience = 5 * time.Second
 
-// awaitFile waits until a file whose name begins with prefix appears in the folder, under any name that it has before
-// it is renamed into place; seen is false when none did.
-func awaitFile(ctx context.Context, folder, prefix string) (seen bool, err error) {
+// awaitFile waits until op happens to a file in the folder whose name begins with prefix; seen is false when it did not.
+func awaitFile(ctx context.Context, folder, prefix string, op fsnotify.Op) (seen bool, err error) {
 	return await(ctx, folder, func(e fsnotify.Event) bool {
-		return e.Has(fsnotify.Create) && strings.HasPrefix(filepath.Base(e.Name), prefix)
+		return e.Has(op) && strings.HasPrefix(filepath.Base(e.Name), prefix)
 	})
 }
 

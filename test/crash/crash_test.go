@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
@@ -138,7 +139,7 @@ func TestAwaitFile(t *testing.T) {
 			}
 		}
 	}()
-	seen, err := awaitFile(t.Context(), dir, "CHECKPOINT")
+	seen, err := awaitFile(t.Context(), dir, "CHECKPOINT", fsnotify.Create)
 	require.NoError(t, err)
 	assert.True(t, seen)
 
@@ -153,11 +154,11 @@ func TestAwaitFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, seen)
 
-	_, err = awaitFile(t.Context(), filepath.Join(dir, "absent"), "CHECKPOINT")
+	_, err = awaitFile(t.Context(), filepath.Join(dir, "absent"), "CHECKPOINT", fsnotify.Create)
 	assert.ErrorContains(t, err, "absent")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = awaitFile(ctx, dir, "segment-")
+	_, err = awaitFile(ctx, dir, "segment-", fsnotify.Create)
 	assert.ErrorIs(t, err, context.Canceled)
 }
 

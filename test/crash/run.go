@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -166,9 +167,9 @@ func (r *run) strike(ctx context.Context, s step) (note string, err error) {
 	case anywhere:
 		return "", r.bounce(ctx, func() error { return nil })
 	case atCut:
-		return r.strikeAt(ctx, "segment-", s.delay)
+		return r.strikeAt(ctx, "segment-", fsnotify.Create, s.delay)
 	case atCheckpoint:
-		return r.strikeAt(ctx, "CHECKPOINT", s.delay)
+		return r.strikeAt(ctx, "CHECKPOINT", fsnotify.Write, s.delay)
 	case atStart:
 		return s.delay.Round(time.Millisecond).String() + " after it was started", r.bounce(ctx, func() error {
 			if err := errors.Join(r.bench.StartCollector(), sleep(ctx, s.delay)); err != nil {
@@ -214,10 +215,16 @@ func (r *run) strikeBackend(ctx context.Context, s step) (note string, err error
 	case both:
 		return note, errors.Join(revive(), r.startCollector(ctx))
 	case inDrain:
-		if err := errors.Join(revive(), sleep(ctx, s.delay)); err != nil {
+		if err := revive(); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s, collector killed %s after its return", note, s.delay.Round(time.Millisecond)),
+		if _, err := awaitWrite(ctx, r.bench.Journal()); err != nil {
+			return "", err
+		}
+		if err := sleep(ctx, s.delay); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s, collector killed %s into the drain", note, s.delay.Round(time.Millisecond)),
 			r.bounce(ctx, func() error { return nil })
 	case away:
 		if err := sleep(ctx, s.delay); err != nil {
@@ -228,15 +235,15 @@ func (r *run) strikeBackend(ctx context.Context, s step) (note string, err error
 	return note, revive()
 }
 
-// strikeAt kills the collector when a file appears in the folder of its log.
-func (r *run) strikeAt(ctx context.Context, file string, delay time.Duration) (note string, err error) {
-	seen, err := awaitFile(ctx, r.bench.LogDirectory(), file)
+// strikeAt kills the collector when something happens to a file in the folder of its log.
+func (r *run) strikeAt(ctx context.Context, file string, op fsnotify.Op, delay time.Duration) (note string, err error) {
+	seen, err := awaitFile(ctx, r.bench.LogDirectory(), file, op)
 	if err != nil {
 		return "", err
 	}
-	note = fmt.Sprintf("%s after %s... appeared", delay.Round(time.Microsecond), file)
+	note = fmt.Sprintf("%s after %s of %s...", delay.Round(time.Microsecond), op, file)
 	if !seen {
-		note = fmt.Sprintf("at any moment: no %s... appeared within %s", file, aimPatience)
+		note = fmt.Sprintf("at any moment: no %s of %s... within %s", op, file, aimPatience)
 	}
 	time.Sleep(delay) // at most two milliseconds
 	return note, r.bounce(ctx, func() error { return nil })
@@ -299,7 +306,7 @@ func (r *run) drain(ctx context.Context, ledger *delivery.Ledger, pages *targets
 		}
 		if stored != have {
 			have, changed = stored, time.Now()
-			r.say("stored %.0f of %d owed", have, want)
+			r.say("stored %.0f, owed at least %d", have, want)
 		}
 		quiet := time.Since(changed)
 		if quiet > drainPatience || quiet > drainQuiet && have >= float64(want) {

@@ -32,8 +32,8 @@ const (
 const usage = `outage pushes hours of samples while the backend is away, and times the drain when it is back.
 
 The collector is the built binary; the backend is a Prometheus TSDB behind its own remote-write handler. Time is
-compressed, the volume is real: OTLP clients push samples with timestamps that begin hours ago, in order and as fast as
-they are acknowledged, until they have caught up with the clock. In the meantime the collector is restarted with SIGTERM,
+compressed, the volume is real: an OTLP client pushes samples with timestamps that begin hours ago, in order and as fast as
+they are acknowledged, until it has caught up with the clock. In the meantime the collector is restarted with SIGTERM,
 and with kill -9. Then the backend starts; samples keep coming in real time while the backlog drains.
 
 Progress and findings go to standard error. The last line on standard output is a JSON object. The exit status is 1 when
@@ -80,7 +80,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&r.duration, "duration", 6*time.Hour, "how long the backend is away, in the samples' time")
 	flags.DurationVar(&r.interval, "interval", 15*time.Second, "time between two samples of a series")
 	flags.IntVar(&r.series, "series", 2000, "number of series")
-	flags.DurationVar(&r.patience, "patience", 4*time.Minute, "how long the clients, and then the drain, may take in real time")
+	flags.DurationVar(&r.patience, "patience", 4*time.Minute, "how long the client, and then the drain, may take in real time")
 	binary := flags.String("binary", "", "the collector's `path` (default bin/otelcol-runner in this repository)")
 	keep := flags.String("keep", "", "a `folder` that keeps the logs, the store and the journal (default: a temporary one, removed)")
 	flags.Usage = func() {
@@ -93,8 +93,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	if r.duration <= 0 || r.interval < time.Millisecond || r.series < clientCount {
-		return fail(fmt.Errorf("--duration and --interval must be above 0, --series at least %d", clientCount), stderr)
+	if r.duration <= 0 || r.interval < time.Millisecond || r.series < 1 {
+		return fail(errors.New("--duration, --interval and --series must be above 0"), stderr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()

@@ -53,7 +53,7 @@ func TestALossIsSeen(t *testing.T) {
 
 func TestRounds(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	c := newClients(nil, nil, 10, now.Add(-time.Hour), now, 15*time.Second)
+	c := newClient(nil, nil, 10, now.Add(-time.Hour), now, 15*time.Second)
 	assert.Equal(t, 241, c.past)
 	assert.Equal(t, now.Add(-time.Hour), c.at(0))
 	assert.Equal(t, now, c.at(240))
@@ -67,8 +67,7 @@ func TestRounds(t *testing.T) {
 		assert.False(t, c.at(tc.due-1).After(now.Add(tc.after)), "what is due is past")
 		assert.True(t, c.at(tc.due).After(now.Add(tc.after)))
 	}
-	assert.Len(t, c.groups[0], 3)
-	assert.Len(t, c.groups[3], 2)
+	assert.Len(t, c.ids, 10)
 }
 
 func TestBrokenPromises(t *testing.T) {
@@ -84,8 +83,8 @@ func TestBadFlags(t *testing.T) {
 	var out, errs bytes.Buffer
 	assert.Equal(t, 1, execute(t.Context(), []string{"--exporter", "x", "--keep", t.TempDir()}, &out, &errs))
 	assert.Contains(t, errs.String(), `there is no configuration for the exporter "x"`)
-	assert.Equal(t, 1, execute(t.Context(), []string{"--series", "1"}, &out, &errs))
-	assert.Contains(t, errs.String(), "--series at least 4")
+	assert.Equal(t, 1, execute(t.Context(), []string{"--series", "0"}, &out, &errs))
+	assert.Contains(t, errs.String(), "--duration, --interval and --series must be above 0")
 	assert.Equal(t, 2, execute(t.Context(), []string{"--series", "x"}, &out, &errs))
 	assert.Zero(t, execute(t.Context(), []string{"--help"}, &out, &errs))
 	assert.Empty(t, out.String())

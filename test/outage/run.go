@@ -87,7 +87,7 @@ func (r *run) do(ctx context.Context, dir, binary string) (o outcome, err error)
 	pusher, ledger := delivery.NewPusher(r.bench.OTLP), &delivery.Ledger{}
 	defer pusher.Close()
 	now := time.Now().Truncate(time.Millisecond)
-	c := newClients(pusher, ledger, r.series, now.Add(-r.duration), now, r.interval)
+	c := newClient(pusher, ledger, r.series, now.Add(-r.duration), now, r.interval)
 	next, err := r.fill(ctx, c, &o)
 	if err != nil {
 		return o, err
@@ -131,7 +131,7 @@ func (r *run) startCollector(ctx context.Context, phase string) error {
 
 // fill pushes what was measured while the backend is away, with two restarts of the collector among it, and returns the
 // next round.
-func (r *run) fill(ctx context.Context, c *clients, o *outcome) (next int, err error) {
+func (r *run) fill(ctx context.Context, c *client, o *outcome) (next int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	began := time.Now()
@@ -162,7 +162,7 @@ func (r *run) fill(ctx context.Context, c *clients, o *outcome) (next int, err e
 }
 
 // pushAcross pushes rounds and restarts the collector in the midst of the last of them.
-func (r *run) pushAcross(ctx context.Context, c *clients, first, end int, stop func(*delivery.Process) error) error {
+func (r *run) pushAcross(ctx context.Context, c *client, first, end int, stop func(*delivery.Process) error) error {
 	before := max(first, end-roundsPerPush)
 	if err := c.push(ctx, first, before); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (r *run) pushAcross(ctx context.Context, c *clients, first, end int, stop f
 }
 
 // drain starts the backend and waits until it has what was acknowledged before, while fresh samples keep coming.
-func (r *run) drain(ctx context.Context, c *clients, next int, o *outcome) error {
+func (r *run) drain(ctx context.Context, c *client, next int, o *outcome) error {
 	r.memory.follow(r.bench.Collector, draining)
 	if err := r.bench.StartBackend(); err != nil {
 		return err
@@ -220,7 +220,7 @@ func (r *run) drain(ctx context.Context, c *clients, next int, o *outcome) error
 }
 
 // pushLive pushes rounds as they become due, until running ends, and returns the next round.
-func (r *run) pushLive(ctx, running context.Context, c *clients, next int) (int, error) {
+func (r *run) pushLive(ctx, running context.Context, c *client, next int) (int, error) {
 	for {
 		if until := c.due(time.Now()); next < until {
 			if err := c.push(ctx, next, until); err != nil {
@@ -236,7 +236,7 @@ func (r *run) pushLive(ctx, running context.Context, c *clients, next int) (int,
 
 // awaitRound waits until the backend has the round of every series. The exporter sends in order, so it has those before
 // as well; whether that is so is judged later.
-func (r *run) awaitRound(ctx context.Context, c *clients, round int) error {
+func (r *run) awaitRound(ctx context.Context, c *client, round int) error {
 	at := c.at(round)
 	query := fmt.Sprintf(`count(timestamp({%s!=""}) == %.3f)`, delivery.IDLabel, float64(at.UnixMilli())/1000)
 	reported := time.Now()

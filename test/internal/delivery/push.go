@@ -106,19 +106,26 @@ func do(client *http.Client, request *http.Request) ([]byte, error) {
 	return nil, fmt.Errorf("%w: %w", errRefused, err)
 }
 
-// Batch builds the metrics of one push: a gauge and a counter, each with series that are told apart by IDLabel.
+// Batch builds the metrics of one push: rounds of a gauge and a counter, whose series are told apart by IDLabel.
 type Batch struct {
 	Metrics        pmetric.Metrics
-	gauge, counter pmetric.NumberDataPointSlice
+	source         string
 	since          pcommon.Timestamp
+	gauge, counter pmetric.NumberDataPointSlice
 }
 
-// NewBatch returns an empty batch of the source, whose counters count since then.
+// NewBatch returns a batch of the source, whose counters count since then, with one round begun.
 func NewBatch(source string, since time.Time) *Batch {
-	b := &Batch{Metrics: pmetric.NewMetrics(), since: pcommon.NewTimestampFromTime(since)}
+	b := &Batch{Metrics: pmetric.NewMetrics(), source: source, since: pcommon.NewTimestampFromTime(since)}
+	b.Next()
+	return b
+}
+
+// Next begins another round, as a client does that sends what it could not send before.
+func (b *Batch) Next() {
 	resource := b.Metrics.ResourceMetrics().AppendEmpty()
-	resource.Resource().Attributes().PutStr("service.name", source)
-	resource.Resource().Attributes().PutStr("service.instance.id", source)
+	resource.Resource().Attributes().PutStr("service.name", b.source)
+	resource.Resource().Attributes().PutStr("service.instance.id", b.source)
 	metrics := resource.ScopeMetrics().AppendEmpty().Metrics()
 	gauge := metrics.AppendEmpty()
 	gauge.SetName("pushed_gauge")
@@ -129,7 +136,6 @@ func NewBatch(source string, since time.Time) *Batch {
 	sum.SetIsMonotonic(true)
 	sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	b.counter = sum.DataPoints()
-	return b
 }
 
 // Gauge adds a point at t, in milliseconds.
