@@ -184,7 +184,7 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 	if !why.kept() {
 		return why, stats, nil
 	}
-	if pt.stale && why != keptAlways {
+	if pt.stale && why != keptAlways && stats.cutOff() {
 		return droppedStale, stats, nil
 	}
 	if why != keptAlways {
@@ -230,7 +230,8 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 		p.hash.begin(m.job, m.stored, m.kind)
 		s.legacy = p.hash.labels(pl.labels)
 	}
-	if !pt.stale {
+	// A stale marker that begins a series takes a place too, or it would be a way around the limits.
+	if !pt.stale || why != keptAlways {
 		p.tracker.admit(s)
 	}
 	return why, stats, s

@@ -305,6 +305,20 @@ func TestLiveSeriesAreAccountedExactly(t *testing.T) {
 	h.decisions()
 }
 
+// Prometheus stores a stale marker of a series that it has never seen. As long as nothing has been cut off, so do we.
+func TestAStaleMarkerCanBeginASeries(t *testing.T) {
+	h := newHarness(t, `limits: {series: 3}`)
+	assert.Len(t, h.scrape(toolManager(), `cpu_usage{i="0"} stale`), 1)
+	assert.Equal(t, int64(2), h.live(), "it takes a place")
+	assert.Len(t, h.scrape(toolManager(), `cpu_usage{i="0"} stale`), 1)
+	assert.Equal(t, int64(1), h.live(), "the next one frees it")
+	assert.Len(t, h.scrape(toolManager(), `cpu_usage{i="0"} stale`, `cpu_usage{i="1"} stale`, `cpu_usage{i="2"} stale`), 2)
+	assert.Empty(t, h.scrape(toolManager(), `cpu_usage{i="3"} stale`), "of a series that may have been cut off")
+	decisions := h.decisions()
+	assert.Equal(t, int64(1), decisions["dropped/series_limit"])
+	assert.Equal(t, int64(1), decisions["dropped/stale"])
+}
+
 func TestTTLFreesAPlace(t *testing.T) {
 	p, err := newRunnerProcessor(processortest.NewNopSettings(processortest.NopType), load(t, `limits: {series: 2, ttl: 5m}`))
 	require.NoError(t, err)

@@ -79,6 +79,11 @@ type componentStats struct {
 	live     atomic.Int64 // series
 }
 
+// cutOff reports whether a limit has cut off series of the component: then a stale marker may be of one that was never let through.
+func (c *componentStats) cutOff() bool {
+	return c.points[droppedSeriesLimit].Load()+c.points[droppedMetricSeriesLimit].Load()+c.points[droppedComponentSeriesLimit].Load() > 0
+}
+
 // stats holds the counters of all components.
 type stats struct {
 	patterns []string // names of the secret patterns
