@@ -34,15 +34,20 @@ type collector struct {
 
 // startCollector runs the binary with the reference configuration, under the scrape configuration and what else the
 // oracle needs to be otherwise.
-func startCollector(binary, dir, overrides, scrapeConfig, remoteWriteURL string) (*collector, error) {
+func startCollector(binary, dir, exporterConfig, scrapeConfig, remoteWriteURL string) (*collector, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("the collector's binary is missing: run `make build` first (%w)", err)
 	}
 	receiver := "receivers:\n  prometheus:\n    config:\n" +
 		indent(strings.ReplaceAll(scrapeConfig, "$", "$$"), 6)
+	overrides, err := configFiles.ReadFile("config/collector.yaml")
+	if err != nil {
+		return nil, err
+	}
 	args := []string{}
 	for _, file := range []struct{ name, text string }{
-		{"collector.yaml", string(configs.Collector)}, {"receiver.yaml", receiver}, {"overrides.yaml", overrides},
+		{"collector.yaml", string(configs.Collector)}, {"receiver.yaml", receiver},
+		{"overrides.yaml", string(overrides)}, {"exporter.yaml", exporterConfig},
 	} {
 		path := filepath.Join(dir, file.name)
 		if err := os.WriteFile(path, []byte(file.text), 0o600); err != nil {
@@ -59,7 +64,7 @@ func startCollector(binary, dir, overrides, scrapeConfig, remoteWriteURL string)
 
 	cmd := exec.Command(binary, args...) //nolint:gosec // the binary under test, ended by stop
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "REMOTE_WRITE_URL="+remoteWriteURL)
+	cmd.Env = append(os.Environ(), "REMOTE_WRITE_URL="+remoteWriteURL, "EXACT_LOG_DIRECTORY="+filepath.Join(dir, "log"))
 	for _, l := range runnerLabels {
 		if variable, found := map[string]string{
 			"organization": "RUNNER_ORGANIZATION", "runner": "RUNNER_NAME", "namespace": "RUNNER_NAMESPACE",

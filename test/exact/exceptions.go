@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 )
@@ -20,7 +21,10 @@ import (
 // Exactly one of the two functions is set.
 type rule struct {
 	reason string
-	source string // upstream file
+	source string // upstream file and line, of the versions in go.mod
+
+	only       []string // the exporters that it is about; empty: all
+	outOfScope bool     // the product leaves it out on purpose: no exception of the exporter's
 
 	// explains says whether this rule is the reason for the difference.
 	explains func(e *evidence, d difference) bool
@@ -34,107 +38,114 @@ const (
 	receiver   = "contrib receiver/prometheusreceiver/internal/"
 )
 
-// rules are the known differences of the stock path: prometheus receiver, runner processor, prometheus_remote_write.
+// Names of exporters, as of the files in config/exporter.
+const (
+	durable   = "durable_remote_write"    // remote write 2.0
+	durableV1 = "durable_remote_write_v1" // remote write 1.0
+	stock     = "prometheus_remote_write" // remote write 1.0
+)
+
+// rules are the known differences. What all exporters have is lost in the receiver, before any of them.
 var rules = []rule{
 	{
 		reason: "le and quantile are numbers in OTLP and are formatted anew, 1.0 as 1 and 1e+06 as 1000000",
-		source: translator + "helper.go", renames: reformattedBound,
+		source: translator + "helper.go", only: []string{stock}, renames: reformattedBound,
 	},
 	{
 		reason: "names in UTF-8 are escaped to underscores: remote write 1.0 refuses translation_strategy NoTranslation",
-		source: "contrib exporter/prometheusremotewriteexporter/config.go", renames: underscored,
+		source: "contrib exporter/prometheusremotewriteexporter/config.go", only: []string{stock}, renames: underscored,
 	},
 	{
 		reason: "OpenMetrics info metrics lose their suffix _info",
-		source: receiver + "metadata.go", renames: infoSuffix,
+		source: receiver + "metadata.go", only: []string{stock}, renames: infoSuffix,
 	},
 	{
 		reason: "buckets of OpenMetrics gauge histograms lose their suffix _bucket",
-		source: receiver + "metadata.go", renames: gaugeHistogramSuffix,
+		source: receiver + "metadata.go", only: []string{stock}, renames: gaugeHistogramSuffix,
 	},
 	{
 		reason: "otel_scope_* labels that a target exposes become the scope, which disable_scope_info leaves out",
-		source: receiver + "metricfamily.go", renames: scopeLabels,
+		source: receiver + "metricfamily.go", only: []string{stock}, renames: scopeLabels,
 	},
 	{
 		reason: "_created samples of OpenMetrics become start timestamps, which remote write 1.0 does not carry",
-		source: receiver + "metricfamily.go", explains: created,
+		source: receiver + "metricfamily.go", only: []string{stock}, explains: created,
 	},
 	{
-		reason: "target_info becomes resource attributes",
-		source: receiver + "transaction.go", explains: targetInfo,
+		reason: "target_info becomes resource attributes, its samples and stale markers are discarded",
+		source: receiver + "transaction.go:149", explains: targetInfo,
 	},
 	{
 		reason: "the stale marker of a classic histogram's _sum is not sent, because a stale point has no sum",
-		source: translator + "helper.go", explains: staleSum,
+		source: translator + "helper.go", only: []string{stock}, explains: staleSum,
 	},
 	{
 		reason: "a classic histogram or a summary without _count is discarded",
-		source: receiver + "metricfamily.go", explains: withoutCount,
+		source: receiver + "metricfamily.go:111 and 409", explains: withoutCount,
 	},
 	{
 		reason: "a classic histogram whose buckets decrease is discarded",
-		source: receiver + "metricfamily.go", explains: decreasingBuckets,
+		source: receiver + "metricfamily.go:161", explains: decreasingBuckets,
 	},
 	{
-		reason: "counts of classic histograms and summaries are integers in OTLP: fractions are cut off",
-		source: receiver + "metricfamily.go", explains: fraction,
+		reason: "counts of classic histograms and summaries become integers, fractions are discarded",
+		source: receiver + "metricfamily.go:192, 208 and 423", explains: fraction,
 	},
 	{
-		reason: "a classic histogram always gets a +Inf bucket",
-		source: translator + "helper.go", explains: infBucket,
+		reason: "that a classic histogram has no +Inf bucket is discarded: it gets one",
+		source: receiver + "metricfamily.go:195", explains: infBucket,
 	},
 	{
-		reason: "a summary always gets a _sum",
-		source: translator + "helper.go", explains: summarySum,
+		reason: "that a summary has no _sum is discarded: it gets one",
+		source: receiver + "metricfamily.go:420", explains: summarySum,
 	},
 	{
-		reason: "of several samples of one series with different timestamps in one page only the first is kept",
-		source: receiver + "metricfamily.go", explains: secondTimestamp,
+		reason: "of several samples of one series with different timestamps in one page all but the first are discarded",
+		source: receiver + "metricfamily.go:549", explains: secondTimestamp,
 	},
 	{
-		reason: "of two samples of one series in one page, with the labels in another order, the last wins instead of the first",
-		source: receiver + "metricfamily.go", explains: lastDuplicate,
+		reason: "of two samples of one series in one page, with the labels in another order, the first is discarded instead of the last",
+		source: receiver + "metricfamily.go:579 and 583", explains: lastDuplicate,
 	},
 	{
 		reason: "negative zero loses its sign, because the encoder leaves out what compares equal to zero",
-		source: "prometheus prompb/types.pb.go", explains: negativeZero,
+		source: "prometheus prompb/types.pb.go", only: []string{stock}, explains: negativeZero,
 	},
 	{
 		reason: "a label name of underscores only is refused, and its series with it",
-		source: "prometheus otlptranslator/label_namer.go", explains: underscoreLabel,
+		source: "prometheus otlptranslator/label_namer.go", only: []string{stock}, explains: underscoreLabel,
 	},
 	{
 		reason: "native histograms: a zero threshold of 0 becomes 1e-128",
-		source: translator + "histograms.go", explains: zeroThreshold,
+		source: translator + "histograms.go", only: []string{stock}, explains: zeroThreshold,
 	},
 	{
-		reason: "native histograms: a gauge histogram is stored as a counter histogram",
-		source: translator + "histograms.go", explains: gaugeHint,
+		reason: "native histograms: that a histogram is a gauge is discarded",
+		source: receiver + "metricfamily.go:72", explains: gaugeHint,
 	},
 	{
-		reason: "the stale marker of a gauge whose name has become a histogram's is a stale histogram, because the type is looked up after the change",
-		source: receiver + "transaction.go", explains: staleOfOtherType,
+		reason: "the stale marker of a gauge whose name has become a histogram's is a stale histogram, because its type is discarded and looked up after the change",
+		source: receiver + "transaction.go:188", explains: staleOfOtherType,
 	},
 	{
-		reason: "a stale marker that a target exposes for a series that never had a sample is dropped by the runner processor",
-		source: "processors/runnerprocessor/processor.go", explains: staleFromTheStart,
+		reason: "native histograms: fractions of float counts are discarded, and what does not add up any more is refused rather than stored with wrong counts",
+		source: receiver + "metricfamily.go:249", only: []string{durable, durableV1}, explains: floatHistogram,
 	},
 	{
 		reason: "native histograms: float counts are cut to integers that no longer add up, the backend refuses the request, and the whole scrape is lost",
-		source: receiver + "metricfamily.go", explains: inconsistentHistogram,
+		source: receiver + "metricfamily.go:249", only: []string{stock}, explains: inconsistentHistogram,
 	},
 	{
-		reason: "native histograms: exemplars of a series' first sample are lost, because the remote-write handler stores exemplars first",
-		source: "prometheus storage/remote/write_handler.go", explains: firstNativeExemplar,
+		reason: "native histograms: exemplars of a series' first sample are lost, because Prometheus's handler of remote write 1.0 stores exemplars first",
+		source: "prometheus storage/remote/write_handler.go", only: []string{stock, durableV1}, explains: firstNativeExemplar,
 	},
 	{
 		reason: "honor_labels: where a page overrides the labels job, instance or app, the runner processor cannot tell the target and fails closed",
-		source: "processors/runnerprocessor/target.go", explains: overriddenTarget,
+		source: "processors/runnerprocessor/target.go", outOfScope: true, explains: overriddenTarget,
 	},
 	{
-		reason: "the label trace_id of an exemplar is lower-cased",
-		source: translator + "helper.go", explains: traceIDCase,
+		reason: "the label trace_id of an exemplar becomes a number, its case is discarded",
+		source: receiver + "metricfamily.go:769", explains: traceIDCase,
 	},
 }
 
@@ -157,22 +168,33 @@ func bySeries(d dataset) map[string]map[instant]point {
 	return all
 }
 
-// explain returns the differences that no rule explains, and a text for each rule that explained some.
-func explain(f facts, want, got dataset, all []difference) (unexplained []difference, exceptions []string) {
+// explain returns the differences that no rule explains, and a text for each rule that explained some: exceptions of the exporter,
+// and what is out of scope.
+func explain(exporter string, f facts, want, got dataset, all []difference) (unexplained []difference, exceptions, outOfScope []string) {
 	e := &evidence{facts: f, want: want, got: got, wantOf: bySeries(want), gotOf: bySeries(got)}
-	exceptions = []string{}
+	exceptions, outOfScope = []string{}, []string{}
 	for _, r := range rules {
+		if len(r.only) > 0 && !slices.Contains(r.only, exporter) {
+			continue
+		}
 		before := len(all)
 		if r.renames != nil {
 			all = e.withoutRenamed(all, r)
 		} else {
 			all = slices.DeleteFunc(all, func(d difference) bool { return r.explains(e, d) })
 		}
-		if explained := before - len(all); explained > 0 {
-			exceptions = append(exceptions, fmt.Sprintf("%s: %s (%s)", plural(explained, "difference"), r.reason, r.source))
+		explained := before - len(all)
+		if explained == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%s: %s (%s)", plural(explained, "difference"), r.reason, r.source)
+		if r.outOfScope {
+			outOfScope = append(outOfScope, text)
+		} else {
+			exceptions = append(exceptions, text)
 		}
 	}
-	return all, exceptions
+	return all, exceptions, outOfScope
 }
 
 func plural(n int, noun string) string {
@@ -369,24 +391,9 @@ func withoutCount(e *evidence, d difference) bool {
 	return !counted
 }
 
-// decreasingBuckets also explains the stale marker of a series of which nothing was delivered.
 func decreasingBuckets(e *evidence, d difference) bool {
 	kind, suffix := e.family(d)
-	if !d.isSample(missing) || kind != model.MetricTypeHistogram {
-		return false
-	}
-	if !isStale(d.want) {
-		return e.decreases(d, suffix, d.key.at)
-	}
-	if len(e.gotOf[d.key.series]) > 0 {
-		return false
-	}
-	for at, p := range e.wantOf[d.key.series] {
-		if !isStale(p) && !e.decreases(d, suffix, at) {
-			return false
-		}
-	}
-	return true
+	return d.isSample(missing) && kind == model.MetricTypeHistogram && !isStale(d.want) && e.decreases(d, suffix, d.key.at)
 }
 
 func (e *evidence) decreases(d difference, suffix string, at instant) bool {
@@ -478,16 +485,28 @@ func staleOfOtherType(e *evidence, d difference) bool {
 		d.want == floatPoint(math.Float64frombits(value.StaleNaN)) && d.got.histogram != "" && isStale(d.got)
 }
 
-func staleFromTheStart(e *evidence, d difference) bool {
-	if !d.isSample(missing) || len(e.gotOf[d.key.series]) > 0 {
+// floatHistogram holds for samples with fractions, where cutting them changes the sum of the buckets.
+func floatHistogram(e *evidence, d difference) bool {
+	if !d.isSample(missing) {
 		return false
 	}
-	for _, p := range e.wantOf[d.key.series] {
-		if !isStale(p) {
-			return false
+	for _, x := range e.on(d.page(), d.key.at)[exposedName(d.series)] {
+		if x.float != nil && histogramPoint(nil, x.float) == d.want {
+			return !addsUp(x.float)
 		}
 	}
-	return true
+	return false
+}
+
+// addsUp says whether a histogram still adds up without the fractions of its counts.
+func addsUp(h *histogram.FloatHistogram) bool {
+	inBuckets := math.Trunc(h.ZeroCount)
+	for _, counts := range [][]float64{h.PositiveBuckets, h.NegativeBuckets} {
+		for _, c := range counts {
+			inBuckets += math.Trunc(c)
+		}
+	}
+	return inBuckets == math.Trunc(h.Count)
 }
 
 // inconsistentHistogram holds for every sample of a scrape of which nothing was stored.
@@ -502,16 +521,7 @@ func inconsistentHistogram(e *evidence, d difference) bool {
 	}
 	for _, samples := range e.on(d.page(), d.key.at) {
 		for _, x := range samples {
-			if x.float == nil {
-				continue
-			}
-			inBuckets := math.Trunc(x.float.ZeroCount)
-			for _, counts := range [][]float64{x.float.PositiveBuckets, x.float.NegativeBuckets} {
-				for _, c := range counts {
-					inBuckets += math.Trunc(c)
-				}
-			}
-			if inBuckets != math.Trunc(x.float.Count) {
+			if x.float != nil && !addsUp(x.float) {
 				return true
 			}
 		}

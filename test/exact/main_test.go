@@ -30,7 +30,7 @@ func TestExecuteErrors(t *testing.T) {
 	}{
 		{"help", []string{"--help"}, 0, []string{"exact compares what Prometheus stores", "-exporter", "known differences"}},
 		{"unknown flag", []string{"--nope"}, 2, []string{"flag provided but not defined: -nope"}},
-		{"unknown exporter", []string{"--exporter", "nope"}, 1, []string{`no configuration for the exporter "nope"`, "known are prometheus_remote_write"}},
+		{"unknown exporter", []string{"--exporter", "nope"}, 1, []string{`no configuration for the exporter "nope"`, "known are durable_remote_write, durable_remote_write_v1, prometheus_remote_write"}},
 		{"the scrape configuration is no exporter", []string{"--exporter", "scrape"}, 1, []string{`no configuration for the exporter "scrape"`}},
 		{"missing binary", []string{"--binary", "/nowhere/collector"}, 1, []string{"the collector's binary is missing: run `make build` first"}},
 		{"collector ends at once", []string{"--binary", notACollector}, 1, []string{"the collector ended by itself (exit status 3)", "no such component"}},

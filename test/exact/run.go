@@ -51,11 +51,11 @@ var runnerLabels = []runnerLabel{
 
 // oracle is one run: the same pages through both sides.
 type oracle struct {
-	binary    string
-	overrides string
-	dir       string
-	logger    *slog.Logger
-	progress  func(format string, args ...any)
+	binary         string
+	exporterConfig string
+	dir            string
+	logger         *slog.Logger
+	progress       func(format string, args ...any)
 }
 
 // outcome is what each side stored, and what the pages were.
@@ -111,7 +111,7 @@ func (o *oracle) run(ctx context.Context) (result outcome, err error) {
 	}
 	stopReference := sync.OnceValue(ref.stop)
 	defer func() { err = errors.Join(err, stopReference()) }()
-	col, err := startCollector(o.binary, o.dir, o.overrides, scraping, "http://"+backendAddress+"/api/v1/write")
+	col, err := startCollector(o.binary, o.dir, o.exporterConfig, scraping, "http://"+backendAddress+"/api/v1/write")
 	if err != nil {
 		return result, err
 	}
