@@ -37,6 +37,7 @@ type durableExporter struct {
 	profile    remotewrite.Profile
 	telemetry  *telemetry
 	translator *translate.Translator // used under the log's lock
+	cases      *caseWatch            // where the receiver does not look at case
 
 	log                 *samplelog.Log
 	quarantine, expired *delivery.SetAside
@@ -52,10 +53,14 @@ func newExporter(set exporter.Settings, cfg *Config) (*durableExporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receiver: %w", err)
 	}
-	return &durableExporter{
+	e := &durableExporter{
 		cfg: cfg, set: set.TelemetrySettings, version: set.BuildInfo.Version, profile: profile,
 		translator: translate.New(translate.Settings{ResourceLabels: cfg.ResourceLabels, EscapeNames: cfg.Names == namesEscaped}),
-	}, nil
+	}
+	if profile.CaseInsensitiveSeries {
+		e.cases = newCaseWatch(set.Logger)
+	}
+	return e, nil
 }
 
 // start opens the log and begins to deliver what is in it.
@@ -154,6 +159,9 @@ func (e *durableExporter) push(ctx context.Context, md pmetric.Metrics) error {
 	err := e.log.Append(ctx, func(b *samplelog.Batch) error {
 		result = e.translator.Translate(b, md, again)
 		again = true
+		if e.cases != nil {
+			e.cases.look(b)
+		}
 		return nil
 	})
 	e.telemetry.translated(ctx, result, err)

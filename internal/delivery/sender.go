@@ -5,6 +5,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -233,7 +234,7 @@ func (s *sender) restore(now time.Time) (time.Duration, error) {
 	s.batch.arrange()
 	s.oldest.Store(s.batch.oldest)
 	s.countLost()
-	if len(s.batch.samples) != f.Samples {
+	if n := len(s.batch.samples); n != f.Samples || slices.ContainsFunc(f.Pending, func(r [2]int) bool { return r[0] < 0 || r[0] >= r[1] || r[1] > n }) {
 		s.restoreRest()
 	}
 	f.End, f.EndSeq = s.batch.end, s.batch.endSeq
