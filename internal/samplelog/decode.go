@@ -55,9 +55,23 @@ func openBatch(payload []byte) (batchFrame, error) {
 	if d.Byte() != typeBatch {
 		return batchFrame{}, errors.New("not a batch")
 	}
-	f := batchFrame{defs: d.UvarintBytes(), note: d.UvarintStr()}
+	f := batchFrame{defs: uvarintBytes(&d), note: string(uvarintBytes(&d))}
 	f.rest = d
 	return f, d.Err()
+}
+
+// uvarintBytes is Decbuf.UvarintBytes, which panics on a length above 2^63.
+func uvarintBytes(d *encoding.Decbuf) []byte {
+	n := d.Uvarint64()
+	if d.E == nil && n > uint64(len(d.B)) {
+		d.E = encoding.ErrInvalidSize
+	}
+	if d.E != nil {
+		return nil
+	}
+	b := d.B[:n]
+	d.B = d.B[n:]
+	return b
 }
 
 // next returns the next part; ok is false behind the last.
@@ -108,7 +122,7 @@ func (d *decoder) define(packed []byte, t *View) error {
 		return errors.New("it goes on behind symbols or series that are not known: a batch before it is damaged")
 	}
 	for range b.Uvarint() {
-		s := b.UvarintBytes()
+		s := uvarintBytes(&b)
 		if b.Err() != nil {
 			return b.Err()
 		}
@@ -161,9 +175,19 @@ func defineSeries(b *encoding.Decbuf, t *View) error {
 	return nil
 }
 
-// samples appends the samples of a part, floats first, each with its exemplars. It fails where they do not fit the part or the
+// samples is decodeSamples, with a panic of Prometheus's decoders as an error: they trust lengths that have a right checksum.
+func (d *decoder) samples(p *partFrame, known int, to []Sample) (all []Sample, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			all, err = to, fmt.Errorf("decoding samples: %v", r)
+		}
+	}()
+	return d.decodeSamples(p, known, to)
+}
+
+// decodeSamples appends the samples of a part, floats first, each with its exemplars. It fails where they do not fit the part or the
 // series that are known.
-func (d *decoder) samples(p *partFrame, known int, to []Sample) ([]Sample, error) {
+func (d *decoder) decodeSamples(p *partFrame, known int, to []Sample) ([]Sample, error) {
 	d.floats, d.hists, d.fhists, d.exemplars = d.floats[:0], d.hists[:0], d.fhists[:0], d.exemplars[:0]
 	var errs [4]error
 	if len(p.records[0]) > 0 {
