@@ -6,6 +6,7 @@
 //
 // A batch goes through the processor one resource (which is one target) at a time:
 //
+//  0. restore: names and labels that the Prometheus receiver changed become again what the target exposes.
 //  1. target: the target's namespace and component are read from its own `up` series, whose labels are exactly the target
 //     labels; nothing that the target exposes can forge them. What is pushed has no such series, and speaks for itself only.
 //  2. metric: metrics that scope does not list are removed whole, without looking at a point.

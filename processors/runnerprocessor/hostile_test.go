@@ -4,12 +4,15 @@ package runnerprocessor
 
 import (
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -119,6 +122,76 @@ func TestGrowingHistogram(t *testing.T) {
 	assert.Equal(t, 0, grown(1000))
 	assert.Equal(t, int64(1), h.decisions()["dropped/series_limit"])
 	assert.Equal(t, int64(1), h.live())
+}
+
+// What the receiver made of labels otel_scope_* are labels again before anything is judged.
+func TestScopeOfATarget(t *testing.T) {
+	h := newHarness(t, `scope: {metrics: {include: [x]}, secrets: redact, labels: {drop: [otel_scope_color]}}`)
+	send := func(version, token string) []string {
+		md := h.build(toolManager(), `x`)
+		scopes := md.ResourceMetrics().At(0).ScopeMetrics()
+		for i := range scopes.At(0).Metrics().Len() {
+			scopes.At(0).Metrics().At(i).Metadata().PutStr(metadataType, "gauge")
+		}
+		scopes.At(0).Scope().SetName(receiverScope)
+		other := scopes.AppendEmpty()
+		scopes.At(0).CopyTo(other)
+		other.Metrics().RemoveIf(func(m pmetric.Metric) bool { return m.Name() == metricUp })
+		other.Scope().SetName("lib")
+		other.Scope().SetVersion(version)
+		other.Scope().Attributes().PutStr("token", token)
+		other.Scope().Attributes().PutStr("color", "red")
+		h.in += md.DataPointCount()
+		h.sink.Reset()
+		require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+		got := render(h.sink.AllMetrics()[0])
+		slices.Sort(got)
+		return slices.DeleteFunc(got, func(l string) bool { return strings.HasPrefix(l, "up{") })
+	}
+	for range 2 {
+		assert.Equal(t, []string{
+			`x{app="tool-manager", namespace="runner", otel_scope_name="lib", otel_scope_token="<redacted:jwt>", otel_scope_version="1"}`,
+			`x{app="tool-manager", namespace="runner"}`,
+		}, send("1", fakeJWT()))
+	}
+	assert.Len(t, send("2", "plain"), 2)
+	assert.Equal(t, int64(1+1+2), h.live())
+	assert.Equal(t, map[string]int64{"kept/always": 3, "kept/scope": 6}, h.decisions())
+}
+
+// What is pushed has no scope, whatever it says of itself.
+func TestScopeOfPushedData(t *testing.T) {
+	h := newHarness(t)
+	md := h.build(pushed(), `cpu_usage`)
+	sm := md.ResourceMetrics().At(0).ScopeMetrics().At(0)
+	sm.Metrics().At(0).Metadata().PutStr(metadataType, "gauge")
+	sm.Scope().SetName("lib")
+	sm.Scope().Attributes().PutStr("token", fakeJWT())
+	sm.SetSchemaUrl("u")
+	h.in += md.DataPointCount()
+	ctx := client.NewContext(t.Context(), client.Info{Addr: &net.TCPAddr{}})
+	require.NoError(t, h.processor.ConsumeMetrics(ctx, md))
+	out := h.sink.AllMetrics()[0].ResourceMetrics().At(0).ScopeMetrics().At(0)
+	assert.Equal(t, receiverScope, out.Scope().Name())
+	assert.Zero(t, out.Scope().Attributes().Len())
+	assert.Empty(t, out.SchemaUrl())
+	assert.Equal(t, []string{`cpu_usage`}, render(h.sink.AllMetrics()[0]))
+	h.decisions()
+}
+
+func TestInfoMetricOfATarget(t *testing.T) {
+	h := newHarness(t, `scope: {metrics: {include: [build_info]}}`)
+	md := h.build(toolManager(), `build{version="1"}`)
+	m := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+	dp := pmetric.NewNumberDataPoint()
+	m.Gauge().DataPoints().At(0).CopyTo(dp)
+	dp.CopyTo(m.SetEmptySum().DataPoints().AppendEmpty())
+	m.Metadata().PutStr(metadataType, typeInfo)
+	md.ResourceMetrics().At(0).ScopeMetrics().At(0).Scope().SetName(receiverScope)
+	h.in += md.DataPointCount()
+	require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+	assert.Contains(t, render(h.sink.AllMetrics()[0]), `build_info{app="tool-manager", namespace="runner", version="1"}`)
+	h.decisions()
 }
 
 // Two scopes give one series twice with one timestamp, once the exporter has left the scopes out.

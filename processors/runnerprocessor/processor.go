@@ -194,7 +194,9 @@ func (p *runnerProcessor) processMetrics(ctx context.Context, md pmetric.Metrics
 
 // processResource takes one resource all the way, and reports whether anything of it is kept.
 func (p *runnerProcessor) processResource(rm pmetric.ResourceMetrics, now int64) bool {
+	labelled := restore(rm, p.pushed)
 	p.target = p.inspect(rm)
+	p.target.ordered = p.target.scraped && !labelled
 	p.contexts, p.points, p.pending = p.contexts[:0], p.points[:0], p.pending[:0]
 
 	needsApply := p.lookUp(rm, now)
@@ -261,7 +263,7 @@ func (p *runnerProcessor) judgeWhole(m metricVerdict) reason {
 
 // lookUpPoint decides about a point if its series is live, else puts it off. It reports whether its labels are to be rewritten.
 func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
-	key := p.hash.series(pt.attrs, p.target.scraped)
+	key := p.hash.series(pt.attrs, p.target.ordered)
 	s := p.tracker.findAfter(p.last, key)
 	// A live series is never cut off, but a histogram that gets more buckets than there is room for is judged anew.
 	if s != nil && !pt.stale && pt.samples > s.samples && s.why != keptAlways && !p.tracker.room(s.metric, s.component, pt.samples-s.samples).kept() {

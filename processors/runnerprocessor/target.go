@@ -44,6 +44,7 @@ type target struct {
 	// where it is silent each point.
 	scraped bool
 	labels  pcommon.Map
+	ordered bool // the labels of its points are in the order of their names
 
 	namespace      string // a namespace of the target; "" if unknown
 	foreign        bool   // a namespace of the target is known and out of scope
