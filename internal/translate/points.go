@@ -106,17 +106,20 @@ func (t *Translator) addNumber(metric, id uint32, withCreated bool) {
 	}
 }
 
-// gaugeHistogram translates a point of a gauge histogram that is no bucket. A stale one is what the receiver makes of the stale marker
-// of a native histogram (contrib receiver/prometheusreceiver/internal/transaction.go, detectAndStoreNativeHistogramStaleness). Any other
-// is the count or the sum of a classic one, and nothing says which.
+// gaugeHistogram translates a point of a gauge histogram that is no bucket. A stale one may be what the receiver makes of the stale
+// marker of a native histogram (contrib receiver/prometheusreceiver/internal/transaction.go, detectAndStoreNativeHistogramStaleness):
+// it is, where there is such a series. Any other is the count or the sum of a classic one, and nothing says which.
 func (t *Translator) gaugeHistogram(id uint32, dp pmetric.NumberDataPoint, at int64) {
-	if !dp.Flags().NoRecordedValue() {
-		t.result.Refused[ReasonGaugeHistogram]++
-		return
-	}
 	m := t.entries[id].metric
-	t.setLabels(id)
-	t.sample(t.series(m, t.suffixed(&t.metrics[m], &t.metrics[m].value, ""), label{}), 0, at, staleMarker)
+	if dp.Flags().NoRecordedValue() {
+		t.setLabels(id)
+		t.setSeries(t.suffixed(&t.metrics[m], &t.metrics[m].value, ""), label{})
+		if ref, found := t.findSeries(hashSymbols(t.symbols)); found {
+			t.sample(ref, 0, at, staleMarker)
+			return
+		}
+	}
+	t.result.Refused[ReasonGaugeHistogram]++
 }
 
 func (t *Translator) sample(ref samplelog.Ref, st, at int64, v float64) {

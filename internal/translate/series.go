@@ -112,6 +112,22 @@ func set(ls []label, l label) []label {
 // series returns the series with t.labels, a name and, where it has a value, one more label. Equal labels are one series, of
 // whatever point: a receiver takes each series once in a request.
 func (t *Translator) series(metric uint32, name samplelog.Symbol, own label) samplelog.Ref {
+	t.setSeries(name, own)
+	meta := t.metrics[metric].meta
+	hash := hashSymbols(t.symbols)
+	if ref, found := t.findSeries(hash); found {
+		if t.view.Metadata(ref) != meta {
+			t.renew(t.text(t.metrics[metric].name))
+		}
+		return ref
+	}
+	ref := t.batch.Series(t.symbols, meta)
+	t.seriesIndex.add(hash, uint32(ref))
+	return ref
+}
+
+// setSeries makes t.symbols the labels of a series: t.labels, a name and, where it has a value, one more label.
+func (t *Translator) setSeries(name samplelog.Symbol, own label) {
 	pending := [2]label{{t.names.metric, name}, own} // in the order of their names: __name__ comes before le and quantile
 	rest := pending[:]
 	if own.value == 0 {
@@ -129,24 +145,19 @@ func (t *Translator) series(metric uint32, name samplelog.Symbol, own label) sam
 		symbols = append(symbols, l.name, l.value)
 	}
 	t.symbols = symbols
+}
 
-	meta := t.metrics[metric].meta
-	hash := hashSymbols(symbols)
+// findSeries returns the series of the segment with the labels t.symbols.
+func (t *Translator) findSeries(hash uint32) (samplelog.Ref, bool) {
 	for s := t.seriesIndex.search(hash); ; {
 		id, found := t.seriesIndex.next(&s)
 		if !found {
-			break
+			return 0, false
 		}
-		if ref := samplelog.Ref(id); slices.Equal(t.view.Labels(ref), symbols) {
-			if t.view.Metadata(ref) != meta {
-				t.renew(t.text(t.metrics[metric].name))
-			}
-			return ref
+		if ref := samplelog.Ref(id); slices.Equal(t.view.Labels(ref), t.symbols) {
+			return ref, true
 		}
 	}
-	ref := t.batch.Series(symbols, meta)
-	t.seriesIndex.add(hash, uint32(ref))
-	return ref
 }
 
 // Suffixes of the series of one metric.

@@ -132,15 +132,19 @@ func TestScrapedMetrics(t *testing.T) {
 				number(backlog, 4)
 				number(backlog, 5)
 				number(backlog, 5).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+				native(scraped(ms, "native", "histogram"))
+				stale := scraped(ms, "native", "gaugehistogram").SetEmptyGauge().DataPoints()
+				number(stale, 5).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 			},
 			want: []string{
 				`{__name__="build_info", instance="i", job="j", version="1"} 1 @1700000000000`,
 				`{__name__="other_info", instance="i", job="j"} 1 @1700000000000`,
 				`{__name__="phase", instance="i", job="j", phase="Running"} 1 @1700000000000`,
 				`{__name__="backlog_bucket", instance="i", job="j", le="0.25"} 3 @1700000000000`,
-				`{__name__="backlog", instance="i", job="j"} stale @1700000000000`,
+				`{__name__="native", instance="i", job="j"} {count:0, sum:0} zero=0 schema=0 @1700000000000`,
+				`{__name__="native", instance="i", job="j"} stale @1700000000000`,
 			},
-			refused: map[Reason]int{ReasonGaugeHistogram: 2},
+			refused: map[Reason]int{ReasonGaugeHistogram: 3},
 		},
 		"native histogram": {
 			fill: func(ms pmetric.MetricSlice) {
