@@ -269,6 +269,8 @@ func rulesAreNarrow(t *testing.T, exporter string, own []string) {
 		}
 	}
 	assert.ElementsMatch(t, append(own,
+		"/default/classic_gauge_histogram pending_seconds_count",
+		"/default/classic_gauge_histogram pending_seconds_sum",
 		"/default/odd_histograms buckets_only_bucket",
 		"/default/odd_histograms decreasing_bucket",
 		"/default/odd_histograms decreasing_count",

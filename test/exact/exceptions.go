@@ -56,16 +56,8 @@ var rules = []rule{
 		source: "contrib exporter/prometheusremotewriteexporter/config.go", only: []string{stock}, renames: underscored,
 	},
 	{
-		reason: "OpenMetrics info metrics lose their suffix _info",
-		source: receiver + "metadata.go", only: []string{stock}, renames: infoSuffix,
-	},
-	{
 		reason: "buckets of OpenMetrics gauge histograms lose their suffix _bucket",
 		source: receiver + "metadata.go", only: []string{stock}, renames: gaugeHistogramSuffix,
-	},
-	{
-		reason: "otel_scope_* labels that a target exposes become the scope, which disable_scope_info leaves out",
-		source: receiver + "metricfamily.go", only: []string{stock}, renames: scopeLabels,
 	},
 	{
 		reason: "_created samples of OpenMetrics become start timestamps, which remote write 1.0 does not carry",
@@ -122,6 +114,14 @@ var rules = []rule{
 	{
 		reason: "native histograms: that a histogram is a gauge is discarded",
 		source: receiver + "metricfamily.go:72", explains: gaugeHint,
+	},
+	{
+		reason: "which of the two is the _count and which the _sum of a classic gauge histogram is discarded: refused rather than stored under a wrong name",
+		source: receiver + "metricfamily.go:583", only: []string{durable, durableV1}, explains: gaugeHistogramCount,
+	},
+	{
+		reason: "the _count of a classic gauge histogram is discarded, its _sum loses the suffix",
+		source: receiver + "metricfamily.go:583", only: []string{stock}, explains: mergedGaugeHistogram,
 	},
 	{
 		reason: "the stale marker of a gauge whose name has become a histogram's is a stale histogram, because its type is discarded and looked up after the change",
@@ -333,30 +333,12 @@ func toUnderscores(name string, valid bool) string {
 	}, name)
 }
 
-func infoSuffix(e *evidence, ls labels.Labels) labels.Labels {
-	family, found := strings.CutSuffix(ls.Get(model.MetricNameLabel), "_info")
-	if !found || e.types[ls.Get(pageLabel)][family] != model.MetricTypeInfo {
-		return ls
-	}
-	return labels.NewBuilder(ls).Set(model.MetricNameLabel, family).Labels()
-}
-
 func gaugeHistogramSuffix(e *evidence, ls labels.Labels) labels.Labels {
 	family, found := strings.CutSuffix(ls.Get(model.MetricNameLabel), "_bucket")
 	if !found || e.types[ls.Get(pageLabel)][family] != model.MetricTypeGaugeHistogram {
 		return ls
 	}
 	return labels.NewBuilder(ls).Set(model.MetricNameLabel, family).Labels()
-}
-
-func scopeLabels(_ *evidence, ls labels.Labels) labels.Labels {
-	b := labels.NewBuilder(ls)
-	ls.Range(func(l labels.Label) {
-		if strings.HasPrefix(l.Name, "otel_scope_") {
-			b.Del(l.Name)
-		}
-	})
-	return b.Labels()
 }
 
 // Rules about single samples.
@@ -477,6 +459,20 @@ func zeroThreshold(_ *evidence, d difference) bool {
 
 func gaugeHint(_ *evidence, d difference) bool {
 	return d.isSample(different) && d.want.histogram != "" && d.want.histogram == "gauge "+d.got.histogram
+}
+
+func gaugeHistogramCount(e *evidence, d difference) bool {
+	kind, suffix := e.family(d)
+	return d.isSample(missing) && kind == model.MetricTypeGaugeHistogram && (suffix == "_count" || suffix == "_sum")
+}
+
+func mergedGaugeHistogram(e *evidence, d difference) bool {
+	if gaugeHistogramCount(e, d) {
+		return true
+	}
+	kind, suffix := e.family(d)
+	sum, found := e.wantOf[d.sibling("", "_sum")][d.key.at]
+	return d.isSample(extra) && kind == model.MetricTypeGaugeHistogram && suffix == "" && found && sum == d.got
 }
 
 func staleOfOtherType(e *evidence, d difference) bool {

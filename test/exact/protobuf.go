@@ -25,6 +25,7 @@ func protobufTargets(base time.Time) ([]target, error) {
 		{job: "native-only", name: "float", pages: b.float()},
 		{job: "native-only", name: "zero_threshold", pages: b.zeroThreshold()},
 		{job: "native-only", name: "gauge_histogram", pages: b.gaugeHistogram()},
+		{job: "default", name: "classic_gauge_histogram", pages: b.classicGaugeHistogram()},
 		{job: "native-only", name: "exemplars", pages: b.nativeExemplars()},
 		{job: "default", name: "native_and_classic", pages: b.nativeAndClassic()},
 		{job: "native-only", name: "native_and_classic", pages: b.nativeAndClassic()},
@@ -203,6 +204,22 @@ func (b *pageBuilder) gaugeHistogram() []page {
 	return []page{
 		b.page(gauge(3, 1, 1)),
 		b.page(gauge(2, 1, 0)), // a gauge may go down
+		b.page(histogramFamily("other_seconds", native(1, 1, []*dto.BucketSpan{span(0, 1)}, 1))),
+	}
+}
+
+func (b *pageBuilder) classicGaugeHistogram() []page {
+	gauge := func(count uint64) *dto.MetricFamily {
+		f := histogramFamily("pending_seconds", &dto.Histogram{
+			SampleCount: proto.Uint64(count), SampleSum: proto.Float64(2.5),
+			Bucket: []*dto.Bucket{bucket(0.5, 1), bucket(math.Inf(1), count)},
+		})
+		f.Type = dto.MetricType_GAUGE_HISTOGRAM.Enum()
+		return f
+	}
+	return []page{
+		b.page(gauge(3)),
+		b.page(gauge(2)),
 		b.page(histogramFamily("other_seconds", native(1, 1, []*dto.BucketSpan{span(0, 1)}, 1))),
 	}
 }
