@@ -169,23 +169,26 @@ func openCheckpoint(fsys FS, dir string, logger *slog.Logger) (*Checkpointer, er
 	}
 	seq, state, found := readSlots(f)
 	c.seq, c.current = seq, state
-	switch {
-	case !found && size >= slotBytes:
+	if !found && size >= slotBytes {
 		logger.Error("the checkpoint cannot be read: the whole log is sent again; what the receiver has already is refused or ignored by it", "file", path)
-	case size < 2*slotBytes:
-		if _, err := f.WriteAt(make([]byte, 2*slotBytes), 0); err != nil {
-			return nil, errors.Join(fmt.Errorf("creating the checkpoint: %w", err), f.Close())
-		}
-		if found { // a file that was cut short
-			if err := c.write(c.current); err != nil {
-				return nil, errors.Join(err, f.Close())
-			}
-		}
-		if err := errors.Join(f.Sync(), fsys.SyncDir(dir)); err != nil {
+	}
+	if !found || size < 2*slotBytes { // a new file, or one that was cut short
+		if err := c.create(fsys, dir); err != nil {
 			return nil, errors.Join(fmt.Errorf("creating the checkpoint: %w", err), f.Close())
 		}
 	}
 	return c, nil
+}
+
+// create writes the file as a whole, so that there is room for both slots from now on.
+func (c *Checkpointer) create(fsys FS, dir string) error {
+	if _, err := c.file.WriteAt(make([]byte, 2*slotBytes), 0); err != nil {
+		return err
+	}
+	if err := c.write(c.current); err != nil {
+		return err
+	}
+	return fsys.SyncDir(dir)
 }
 
 // readSlots returns the newer of the slots that can be read.

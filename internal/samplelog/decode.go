@@ -117,9 +117,8 @@ func (d *decoder) define(packed []byte, t *View) error {
 		return err
 	}
 	b := encoding.Decbuf{B: d.defs}
-	firstSymbol, firstSeries := b.Uvarint(), b.Uvarint()
-	if b.Err() == nil && (firstSymbol != len(t.symbols) || firstSeries != len(t.series)) {
-		return errors.New("it goes on behind symbols or series that are not known: a batch before it is damaged")
+	if err := t.startAt(b.Uvarint64(), b.Uvarint64()); err != nil {
+		return err
 	}
 	for range b.Uvarint() {
 		s := uvarintBytes(&b)
@@ -137,6 +136,42 @@ func (d *decoder) define(packed []byte, t *View) error {
 		d.defs = nil
 	}
 	return b.Err()
+}
+
+// lostSymbol stands for a symbol whose definition was damaged. No label has this value: it is not UTF-8.
+const lostSymbol = "\xff"
+
+// startAt leaves holes for what is missing before definitions: each has its number from its place, and a batch before may have been
+// damaged.
+func (v *View) startAt(symbol, series uint64) error {
+	if symbol < uint64(len(v.symbols)) || symbol > maxDefinitions || series < uint64(len(v.series)) || series > maxDefinitions {
+		return errors.New("definitions at a wrong place")
+	}
+	v.holes = v.holes || uint64(len(v.symbols)) < symbol || uint64(len(v.series)) < series
+	for uint64(len(v.symbols)) < symbol {
+		v.symbols = append(v.symbols, lostSymbol)
+	}
+	for uint64(len(v.series)) < series {
+		v.series = append(v.series, entry{end: uint32(len(v.labels))}) //nolint:gosec // bounded by maxDefinitions
+	}
+	return nil
+}
+
+// known says whether a series is defined as a whole.
+func (v *View) known(r Ref) bool {
+	if int64(r) >= int64(len(v.series)) {
+		return false
+	}
+	if !v.holes {
+		return true
+	}
+	labels := v.Labels(r)
+	for _, sym := range labels {
+		if v.symbols[sym] == lostSymbol {
+			return false
+		}
+	}
+	return len(labels) > 0
 }
 
 func defineSeries(b *encoding.Decbuf, t *View) error {
@@ -176,18 +211,18 @@ func defineSeries(b *encoding.Decbuf, t *View) error {
 }
 
 // samples is decodeSamples, with a panic of Prometheus's decoders as an error: they trust lengths that have a right checksum.
-func (d *decoder) samples(p *partFrame, known int, to []Sample) (all []Sample, err error) {
+func (d *decoder) samples(p *partFrame, v *View, to []Sample) (all []Sample, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			all, err = to, fmt.Errorf("decoding samples: %v", r)
 		}
 	}()
-	return d.decodeSamples(p, known, to)
+	return d.decodeSamples(p, v, to)
 }
 
 // decodeSamples appends the samples of a part, floats first, each with its exemplars. It fails where they do not fit the part or the
 // series that are known.
-func (d *decoder) decodeSamples(p *partFrame, known int, to []Sample) ([]Sample, error) {
+func (d *decoder) decodeSamples(p *partFrame, v *View, to []Sample) ([]Sample, error) {
 	d.floats, d.hists, d.fhists, d.exemplars = d.floats[:0], d.hists[:0], d.fhists[:0], d.exemplars[:0]
 	var errs [4]error
 	if len(p.records[0]) > 0 {
@@ -220,8 +255,8 @@ func (d *decoder) decodeSamples(p *partFrame, known int, to []Sample) ([]Sample,
 		to = append(to, Sample{Ref: Ref(s.Ref), ST: s.ST, T: s.T, FH: s.FH}) //nolint:gosec // checked below
 	}
 	for i := start; i < len(to); i++ {
-		if int64(to[i].Ref) >= int64(known) {
-			return to[:start], fmt.Errorf("a sample of series %d, of which only %d are known", to[i].Ref, known)
+		if !v.known(to[i].Ref) {
+			return to[:start], fmt.Errorf("a sample of series %d, whose definition is damaged", to[i].Ref)
 		}
 	}
 	attachExemplars(to[start:], d.exemplars)

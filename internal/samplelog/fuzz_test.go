@@ -204,7 +204,7 @@ func FuzzBatch(f *testing.F) {
 			if err != nil || !ok {
 				return
 			}
-			samples, _ := d.samples(&p, view.Len(), nil)
+			samples, _ := d.samples(&p, &view, nil)
 			for _, s := range samples {
 				_ = view.PromLabels(s.Ref)
 			}

@@ -230,8 +230,9 @@ func (r *Reader) piece(s segment, end int64) (*Piece, error) {
 		return nil, fmt.Errorf("reading %s: %w", s.path, err)
 	}
 	r.log.markDamaged(s.Segment)
-	if next, err = r.read.resync(r.at.Offset+1, end); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s.path, err)
+	next, failed := r.read.resync(r.at.Offset+1, end)
+	if failed != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.path, failed)
 	}
 	r.log.opts.Logger.Error("a part of the log is damaged: the samples in it are counted as dropped, the segment is kept aside",
 		"file", s.path, "offset", r.at.Offset, "bytes", next-r.at.Offset, "error", err)
@@ -268,7 +269,7 @@ func (r *Reader) decode(payload []byte, next int64) (*Piece, error) {
 		if cap(r.samples) > maxKept/64 {
 			r.samples = nil
 		}
-		if r.samples, err = r.dec.samples(&p, len(r.view.series), r.samples[:0]); err != nil {
+		if r.samples, err = r.dec.samples(&p, &r.view, r.samples[:0]); err != nil {
 			return nil, err
 		}
 		skip := min(r.at.Skip, len(r.samples))

@@ -294,7 +294,7 @@ func (b *batchReader) read(payload []byte) error {
 			break
 		}
 		starts = append(starts, len(b.samples))
-		if b.samples, err = b.dec.samples(&p, len(b.view.series), b.samples); err != nil {
+		if b.samples, err = b.dec.samples(&p, &b.view, b.samples); err != nil {
 			return err
 		}
 		b.batch.Parts = append(b.batch.Parts, LoggedPart{Shard: p.shard, Seq: p.firstSeq})

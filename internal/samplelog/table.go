@@ -30,6 +30,7 @@ type View struct {
 	symbols []string
 	labels  []Symbol // of all series, one after the other
 	series  []entry
+	holes   bool // definitions are missing that were damaged
 }
 
 type entry struct {

@@ -206,7 +206,11 @@ func (f *FS) Lock(name string) (io.Closer, error) {
 	if err := f.crashed(); err != nil {
 		return nil, err
 	}
-	return f.mem.Lock(name)
+	lock, err := f.mem.Lock(name)
+	if err != nil {
+		return nil, samplelog.ErrLocked // the only error that there is
+	}
+	return lock, nil
 }
 
 // Free implements samplelog.FS.
