@@ -99,7 +99,11 @@ func checkLabels(t testing.TB, v *samplelog.View) {
 }
 
 func format(v *samplelog.View, s samplelog.Sample) string {
-	text := v.PromLabels(s.Ref).String() + " "
+	return formatLabels(v.PromLabels(s.Ref), s)
+}
+
+func formatLabels(ls labels.Labels, s samplelog.Sample) string {
+	text := ls.String() + " "
 	switch {
 	case s.H != nil && value.IsStaleNaN(s.H.Sum):
 		text += "stale histogram"

@@ -31,15 +31,14 @@ func (t *Translator) labelName(name string) string {
 	return strings.ReplaceAll(model.EscapeName(name, model.UnderscoreEscaping), ":", "_")
 }
 
-// setLabels makes t.labels the labels that all series of a point have, in the order of their names: all but the name and le
-// or quantile.
+// setLabels makes t.labels the labels that all series of a point have, without the name, in the order of their names.
 func (t *Translator) setLabels(id uint32) {
 	p := &t.entries[id]
 	m := &t.metrics[p.metric]
 	ls := t.labels[:0]
 	keys := t.keys.at(p.keys)
 	for i, value := range t.values[p.values:][:len(keys)] {
-		if keys[i] != t.names.metric && value != 0 {
+		if value != 0 {
 			ls = append(ls, label{keys[i], value})
 		}
 	}
@@ -57,11 +56,7 @@ func (t *Translator) setLabels(id uint32) {
 	for _, l := range t.scopes[m.scope].labels {
 		ls = set(ls, l)
 	}
-	for _, own := range ownLabels(t, m.kind.data) {
-		if i := find(ls, own); i >= 0 {
-			ls = slices.Delete(ls, i, i+1)
-		}
-	}
+	ls = slices.DeleteFunc(ls, func(l label) bool { return l.name == t.names.metric }) // also what has become it: ..name..
 	slices.SortFunc(ls, func(a, b label) int { return strings.Compare(t.text(a.name), t.text(b.name)) })
 	t.labels = ls
 }
@@ -79,18 +74,6 @@ func (t *Translator) escape(ls []label) []label {
 		}
 	}
 	return out
-}
-
-// ownLabels are the names of labels that tell a point's series apart.
-func ownLabels(t *Translator, data pmetric.MetricType) []samplelog.Symbol {
-	switch data {
-	case pmetric.MetricTypeHistogram:
-		return []samplelog.Symbol{t.names.metric, t.names.le}
-	case pmetric.MetricTypeSummary:
-		return []samplelog.Symbol{t.names.metric, t.names.quantile}
-	default:
-		return []samplelog.Symbol{t.names.metric}
-	}
 }
 
 func find(ls []label, name samplelog.Symbol) int {
@@ -139,7 +122,9 @@ func (t *Translator) setSeries(name samplelog.Symbol, own label) {
 			symbols = append(symbols, rest[0].name, rest[0].value)
 			rest = rest[1:]
 		}
-		symbols = append(symbols, l.name, l.value)
+		if l.name != own.name || own.value == 0 {
+			symbols = append(symbols, l.name, l.value)
+		}
 	}
 	for _, l := range rest {
 		symbols = append(symbols, l.name, l.value)
