@@ -21,6 +21,7 @@ type batch struct {
 	// What is in the stretch and not to be sent.
 	expired    []samplelog.Sample
 	unsendable []samplelog.Sample
+	overLimit  []samplelog.Sample
 	dropped    map[string]uint64
 
 	segment uint64  // that the samples are from: references and view belong to it
@@ -38,7 +39,8 @@ func (b *batch) reset() {
 	clear(b.samples)
 	clear(b.expired)
 	clear(b.unsendable)
-	b.samples, b.expired, b.unsendable = b.samples[:0], b.expired[:0], b.unsendable[:0]
+	clear(b.overLimit)
+	b.samples, b.expired, b.unsendable, b.overLimit = b.samples[:0], b.expired[:0], b.unsendable[:0], b.overLimit[:0]
 	b.dropped, b.merged, b.segment, b.oldest, b.newest = nil, false, 0, 0, 0
 	b.view = samplelog.View{}
 	if b.stamp++; b.stamp == 0 { // after four billion batches
@@ -58,6 +60,7 @@ type limits struct {
 	expiredBefore int64 // older samples are set aside, milliseconds; 0: none
 	droppedBefore int64 // older samples are dropped
 	until         uint64
+	labels        *labelLimits // nil: the receiver's limits are not known for sure
 }
 
 // maxLeftOut bounds the memory for samples that are not to be sent.
@@ -122,7 +125,7 @@ func (c *cursor) fill(b *batch, l limits) (full bool, err error) {
 
 // take puts one sample where it belongs; false means that it does not fit the batch any more.
 func (b *batch) take(s *samplelog.Sample, l limits) bool {
-	if len(b.samples) >= l.maxSamples || len(b.expired)+len(b.unsendable) >= maxLeftOut {
+	if len(b.samples) >= l.maxSamples || len(b.expired)+len(b.unsendable)+len(b.overLimit) >= maxLeftOut {
 		return false
 	}
 	switch {
@@ -134,6 +137,10 @@ func (b *batch) take(s *samplelog.Sample, l limits) bool {
 		return true
 	case !remotewrite.Sendable(s, l.protocol):
 		b.unsendable = append(b.unsendable, *s)
+		return true
+	}
+	if l.labels != nil && !l.labels.fits(b.segment, &b.view, s.Ref) {
+		b.overLimit = append(b.overLimit, *s)
 		return true
 	}
 	if int(s.Ref) >= len(b.places) {

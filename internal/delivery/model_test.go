@@ -44,6 +44,8 @@ type receiver struct {
 	v1Only bool
 	maxLen int // samples in a request
 	poison string
+	// tolerant takes repeats and late samples silently, and stores what is new.
+	tolerant bool
 
 	series   map[string][]stored
 	requests int
@@ -146,6 +148,8 @@ func (r *receiver) store(t testing.TB, p remotewrite.Protocol, all []incoming) r
 			switch {
 			case in.name == r.poison:
 				refusal = "label value is not nice"
+			case s.t <= latest.t && r.tolerant:
+				written++
 			case s.t < latest.t:
 				refusal = "out of order sample"
 			case s.t == latest.t && math.Float64bits(s.v) != math.Float64bits(latest.v):
@@ -182,6 +186,8 @@ type history struct {
 	recv *receiver
 	now  time.Time
 	full samplelog.OnFull
+	// maxAge is how old a sample may be that is sent.
+	maxAge time.Duration
 
 	log     *samplelog.Log
 	d       *Delivery
@@ -220,6 +226,7 @@ func (h *history) open() {
 		protocol = remotewrite.V2
 	}
 	h.d = New(Config{
+		Profile: remotewrite.Profile{RepeatsOK: h.recv.tolerant}, MaxSampleAge: h.maxAge,
 		Protocol: protocol, Fallback: true, Destination: "model", MaxSamples: 1 + h.rng.IntN(40), MaxWait: 5 * time.Second,
 		InitialInterval: time.Second, MaxInterval: 30 * time.Second, Logger: discard, Jitter: h.rng.Float64,
 		Now: func() time.Time { return h.now }, Status: func(error) {},
@@ -243,7 +250,7 @@ func (h *history) push() {
 			names = append(names, name)
 		}
 		for range 1 + h.rng.IntN(2) {
-			h.next[name] += 1 + int64(h.rng.IntN(3))
+			h.next[name] = max(h.next[name]+1+int64(h.rng.IntN(3)), h.now.UnixMilli())
 			samples[name] = append(samples[name], stored{h.next[name], float64(h.rng.IntN(100))})
 		}
 	}
@@ -339,6 +346,10 @@ func playHistory(t testing.TB, seed uint64) {
 	if rng.IntN(3) == 0 {
 		h.recv.poison = "s1"
 	}
+	h.recv.tolerant = rng.IntN(4) == 0
+	if rng.IntN(4) == 0 {
+		h.maxAge = time.Duration(1+rng.IntN(90)) * time.Second
+	}
 	if rng.IntN(4) == 0 {
 		h.full = samplelog.DropOldest
 	}
@@ -392,7 +403,7 @@ func (h *history) compare() {
 			}
 		}
 	}
-	accounted := uint64(0)
+	accounted := stats.Expired
 	for _, n := range stats.Quarantined {
 		accounted += n
 	}
@@ -403,7 +414,7 @@ func (h *history) compare() {
 	require.GreaterOrEqual(t, stats.Accepted, pushed)
 	// A batch may have been in the log although its caller never heard of it.
 	require.LessOrEqual(t, missing, accounted)
-	if h.full == samplelog.Block && h.recv.poison == "" {
+	if h.full == samplelog.Block && h.recv.poison == "" && h.maxAge == 0 {
 		require.Zero(t, missing)
 		require.Zero(t, accounted, "%v", stats)
 	}

@@ -25,6 +25,7 @@ type sender struct {
 	frozen *samplelog.Frozen
 
 	encoder  remotewrite.Encoder
+	labels   *labelLimits
 	body     []byte // of the first pending range; empty: to be made
 	limitsOf limits
 
@@ -43,7 +44,7 @@ type sender struct {
 }
 
 func newSender(d *Delivery, run samplelog.Run, shard int, state samplelog.ShardState) *sender {
-	s := &sender{d: d, segments: run, shard: shard, frozen: state.Frozen}
+	s := &sender{d: d, segments: run, shard: shard, frozen: state.Frozen, labels: newLabelLimits(d.cfg.Profile)}
 	s.cursor.reader = d.log.Reader(run, shard, state.Position, state.Seq)
 	s.begin()
 	return s
@@ -184,7 +185,9 @@ func (s *sender) limits(now time.Time) limits {
 	if s.batch.taken() {
 		return s.limitsOf // all of a batch is decided on in the same way
 	}
-	l := limits{protocol: s.d.currentProtocol(), maxSamples: int(s.d.maxSamples.Load()), merge: s.d.cfg.Profile.RepeatsOK}
+	l := limits{
+		protocol: s.d.currentProtocol(), maxSamples: int(s.d.maxSamples.Load()), merge: s.d.cfg.Profile.RepeatsOK, labels: s.labels,
+	}
 	if age := s.d.cfg.MaxSampleAge; age > 0 {
 		l.expiredBefore = now.Add(-age).UnixMilli()
 	}
@@ -219,7 +222,7 @@ func (s *sender) restore(now time.Time) (time.Duration, error) {
 	f := s.frozen
 	l := limits{
 		protocol: remotewrite.Protocol(f.Protocol), maxSamples: maxRestored, merge: true,
-		expiredBefore: f.ExpiredBefore, droppedBefore: f.DroppedBefore, until: f.EndSeq,
+		expiredBefore: f.ExpiredBefore, droppedBefore: f.DroppedBefore, until: f.EndSeq, labels: s.labels,
 	}
 	s.limitsOf = l
 	_, err := s.cursor.fill(&s.batch, l)

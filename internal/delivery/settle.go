@@ -5,6 +5,7 @@ package delivery
 import (
 	"time"
 
+	"github.com/kubiyabot/otelcol-runner/internal/remotewrite"
 	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
 )
 
@@ -38,12 +39,16 @@ func (s *sender) settle() time.Duration {
 	if wait := s.putAside(s.d.quarantine, b.unsendable, reasonUnsendable+": "+noteUnsendable); wait > 0 {
 		return wait
 	}
+	if wait := s.putAside(s.d.quarantine, b.overLimit, remotewrite.ReasonLabelLimit+": "+noteOverLimit); wait > 0 {
+		return wait
+	}
 	s.frozen = nil
 	s.d.settling.Lock()
 	s.cursor.reader.SettleDropped(b.dropped[samplelog.ReasonFull] + s.countedDropped)
 	s.change(func(c *samplelog.Checkpoint, own *samplelog.ShardState) {
 		c.Totals.Expired += uint64(len(b.expired))
 		count(&c.Totals.Quarantined, reasonUnsendable, uint64(len(b.unsendable)))
+		count(&c.Totals.Quarantined, remotewrite.ReasonLabelLimit, uint64(len(b.overLimit)))
 		for reason, n := range b.dropped {
 			count(&c.Totals.Dropped, reason, n)
 		}
@@ -57,6 +62,7 @@ func (s *sender) settle() time.Duration {
 // Notes of what is set aside without an answer.
 const (
 	noteExpired    = "older than the receiver takes"
+	noteOverLimit  = "more or longer labels than the receiver stores; it would drop the series without saying so"
 	noteUnsendable = "remote write 1.0 has no form for native histograms with custom buckets"
 )
 

@@ -24,6 +24,8 @@ type Profile struct {
 	// MaxLabels, MaxLabelName and MaxLabelValue are how many labels a series may have, its name among them, and how long they may be,
 	// in characters.
 	MaxLabels, MaxLabelName, MaxLabelValue int
+	// DropsOverLimit says that it drops series above these limits without an error, and that nobody can raise them.
+	DropsOverLimit bool
 	// RepeatsOK says that it takes samples that it has, and late ones, without an error: nothing keeps a series from having several
 	// samples in a request that may be sent twice.
 	RepeatsOK bool
@@ -71,7 +73,7 @@ func Profiles() []Profile {
 			// Not documented. Prometheus sends 2,000 samples in a request by default, about as much, and is what Microsoft tells users to send with.
 			MaxBytes: mib,
 			// Azure/prometheus-collector, default jobs: label_limit 63, label_name_length_limit 511, label_value_length_limit 1023.
-			MaxLabels: 63, MaxLabelName: 511, MaxLabelValue: 1023,
+			MaxLabels: 63, MaxLabelName: 511, MaxLabelValue: 1023, DropsOverLimit: true,
 			// It drops duplicates and late samples after a 2xx. A series twice in a request is 422, which one TimeSeries for each cannot be.
 			RepeatsOK: true,
 			// learn.microsoft.com, azure-monitor/service-limits, data collection endpoint: 15,000 requests a minute, cannot be raised.
