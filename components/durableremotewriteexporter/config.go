@@ -94,7 +94,7 @@ type LogConfig struct {
 	SyncInterval time.Duration `mapstructure:"sync_interval"`
 
 	// OnFull says what becomes of new samples while they cannot be written, because of max_bytes or because the disk is full or fails:
-	// block (default) lets the receiver wait, which makes scrapes late; drop_oldest deletes the oldest segment, counted; refuse
+	// block (default) lets the receiver wait, for 15s at most, and then gives it an error; drop_oldest deletes the oldest segment, counted; refuse
 	// answers with an error, which a scrape does not repeat.
 	OnFull string `mapstructure:"on_full"`
 }

@@ -152,8 +152,14 @@ func fingerprint(s string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// blockFor is how long a batch waits for room at most. A receiver that is held up for longer could not be shut down; it gets an
+// error, which OTLP clients answer with another try and which costs a scrape, as waiting for the next one would.
+const blockFor = 15 * time.Second
+
 // push returns when the samples are on disk.
 func (e *durableExporter) push(ctx context.Context, md pmetric.Metrics) error {
+	ctx, cancel := context.WithTimeout(ctx, blockFor)
+	defer cancel()
 	var result translate.Result
 	again := false
 	err := e.log.Append(ctx, func(b *samplelog.Batch) error {

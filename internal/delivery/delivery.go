@@ -162,6 +162,9 @@ func (d *Delivery) run(ctx context.Context) {
 	from := d.cp.Load().Run
 	for {
 		runs := d.log.Runs(from)
+		if len(runs) == 0 { // the checkpoint is not of this log
+			runs = d.log.Runs(0)
+		}
 		senders := d.begin(runs[0])
 		var done sync.WaitGroup
 		var ended atomic.Int64

@@ -50,7 +50,7 @@ func (p *part) reset() {
 	p.hists, p.fhists, p.exemplars = p.hists[:0], p.fhists[:0], p.exemplars[:0]
 }
 
-// Generation is the number of the segment that the batch goes to. All symbols and references of another one are void.
+// Generation changes when the batch goes to another segment than the one before. All symbols and references of before are void then.
 func (b *Batch) Generation() uint64 { return b.generation }
 
 // Symbol returns the symbol of a string, which is copied.
@@ -148,8 +148,9 @@ func (b *Batch) reset() {
 }
 
 // open points the batch to a new segment.
-func (b *Batch) open(generation uint64, t *table, shards int) {
-	b.generation, b.table, b.shards, b.renew = generation, t, shards, false
+func (b *Batch) open(t *table, shards int) {
+	b.generation++ // not the segment's number: an empty segment may be made again under the same
+	b.table, b.shards, b.renew = t, shards, false
 	b.firstSymbol, b.firstSeries = len(t.symbols), 0
 	if len(b.parts) != shards {
 		b.parts = make([]part, shards)

@@ -26,8 +26,9 @@ const (
 	Refuse OnFull = "refuse"
 )
 
-// maxSeries is how many series a segment may have: their table is in memory.
-const maxSeries = 1 << 18
+// maxSeries is how many series a segment may have: their table is in memory, at some 200 bytes each. It has to be above the number of
+// live series, or every batch would begin a segment.
+const maxSeries = 1 << 20
 
 // renewAfter is how old a segment has to be before Batch.Renew ends it.
 const renewAfter = time.Minute
@@ -253,7 +254,7 @@ func (l *Log) create(h header) error {
 	l.segments = append(l.segments, s)
 	l.file, l.written = f, size
 	l.buffered = append(l.buffered[:0], h.Base...)
-	l.batch.open(h.Segment, s.table, h.Shards)
+	l.batch.open(s.table, h.Shards)
 	l.broadcast()
 	return nil
 }
