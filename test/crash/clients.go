@@ -20,6 +20,9 @@ type clients struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 
+	// pushing is held by each push, from its first attempt to its acknowledgement.
+	pushing sync.RWMutex
+
 	mu     sync.Mutex // guards what follows
 	errs   []error
 	pushes int
@@ -62,7 +65,9 @@ func (c *clients) run(ctx, running context.Context, pusher *delivery.Pusher, led
 			}
 			add(id, last, values.Value(id, n))
 		}
+		c.pushing.RLock()
 		attempts, err := pusher.Push(ctx, batch.Metrics)
+		c.pushing.RUnlock()
 		if err != nil {
 			return err
 		}
@@ -85,6 +90,12 @@ func (c *clients) count(attempts int) {
 	if attempts > 1 {
 		c.again++
 	}
+}
+
+// hold waits until everything that was pushed is acknowledged, and keeps the clients from pushing until release.
+func (c *clients) hold() (release func()) {
+	c.pushing.Lock()
+	return c.pushing.Unlock
 }
 
 // end stops the clients and returns how many pushes were acknowledged, and how many of them only when they were

@@ -183,8 +183,11 @@ func TestSummary(t *testing.T) {
 	res := summarize(&run{out: &out, exporter: "e", seed: 9}, o)
 	assert.Equal(t, result{
 		Exporter: "e", Seed: 9, Exposed: 200, Stored: 149, Lost: 1, Duplicated: 2, OutOfOrder: 1,
-		InFlight: 50, InFlightAge: 0.08, FailedScrapes: 1,
+		InFlight: 50, InFlightAge: 0.08, FailedScrapes: 1, GivenUp: -1,
 	}, res)
+	assert.EqualError(t, res.broken(), "seed 9: 1 samples lost, 2 duplicated, 1 out of order, 0 given up by the exporter")
+	assert.Error(t, result{GivenUp: 1}.broken())
+	assert.NoError(t, result{GivenUp: -1}.broken())
 	assert.Contains(t, out.String(), "in flight at kill 7 of the collector (segment cut): scrape 3 of target-01, begun 80ms before; 50 of 50 samples missing\n")
 	assert.Contains(t, out.String(), "scrape 4 of target-01 failed: ")
 	assert.NotContains(t, out.String(), "scrape 3 of target-02", "it is stored")

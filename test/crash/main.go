@@ -29,7 +29,7 @@ owed is each scrape but those that were in flight when the collector was killed,
 random moments and at chosen ones: when the log cuts a segment, writes a checkpoint, recovers, or drains.
 
 Progress and findings go to standard error. The last line on standard output is a JSON object. The exit status is 1 when
-anything is lost, duplicated or out of order, or when the exporter's own account does not balance.
+anything is lost, duplicated or out of order, when the exporter gave samples up, or when its own account does not balance.
 
 Usage: go run ./test/crash [flags]
 
@@ -79,10 +79,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := json.NewEncoder(stdout).Encode(res); err != nil {
 		return fail(err, stderr)
 	}
-	if res.Lost+res.Duplicated+res.OutOfOrder > 0 {
-		return 1
-	}
-	return 0
+	return fail(res.broken(), stderr)
 }
 
 func fail(err error, stderr io.Writer) int {

@@ -18,6 +18,8 @@ const (
 	atCut
 	// atCheckpoint kills it when a checkpoint is being written.
 	atCheckpoint
+	// atAck kills it as soon as everything that was pushed is acknowledged: the end of its log is owed.
+	atAck
 	// atStart kills it a second time, while it recovers.
 	atStart
 	// paused kills it while the backend holds its request and does not answer.
@@ -42,6 +44,7 @@ var costs = map[strike]struct {
 	anywhere:     {1, 0, "any moment"},
 	atCut:        {1, 0, "segment cut"},
 	atCheckpoint: {1, 0, "checkpoint"},
+	atAck:        {1, 0, "acknowledgement"},
 	atStart:      {2, 0, "any moment, and again while it starts"},
 	paused:       {1, 0, "backend paused"},
 	backendOnly:  {0, 1, "backend"},
@@ -81,7 +84,7 @@ func makePlan(seed uint64, collectorKills, backendKills int) []step {
 		}
 	}
 	draw(&backendKills, backendOnly, both, inDrain, away, inRequest, both, inDrain)
-	draw(&collectorKills, anywhere, atCut, atCheckpoint, paused, atStart, atCut, atCheckpoint)
+	draw(&collectorKills, anywhere, atCut, atCheckpoint, atAck, paused, atStart, atCut, atAck, atCheckpoint)
 	rng.Shuffle(len(strikes), func(i, j int) { strikes[i], strikes[j] = strikes[j], strikes[i] })
 
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(rng.Int64N(int64(high-low))) }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -20,8 +21,10 @@ type result struct {
 	OutOfOrder     int    `json:"out_of_order"`
 	// InFlight are samples that are missing because their scrape was in flight when the collector was killed, and
 	// InFlightAge how long before the kill the oldest of those scrapes began.
-	InFlight      int     `json:"in_flight_missing"`
-	InFlightAge   float64 `json:"in_flight_age_s"`
+	InFlight    int     `json:"in_flight_missing"`
+	InFlightAge float64 `json:"in_flight_age_s"`
+	// GivenUp are samples that the exporter says it does not try to deliver any more; -1 where it keeps no account.
+	GivenUp       int64   `json:"given_up"`
 	FailedScrapes int     `json:"failed_scrapes"`
 	Repeated      int     `json:"repeated"`
 	Seconds       float64 `json:"seconds"`
@@ -37,7 +40,7 @@ func summarize(r *run, o outcome) result {
 		Exposed: v.Exposed, Stored: v.Stored, Lost: len(v.Lost),
 		Duplicated: len(v.Duplicated) + len(o.traffic.Conflicts),
 		OutOfOrder: len(v.OutOfOrder) + len(o.traffic.OutOfOrder),
-		InFlight:   v.Exposed - v.Stored - len(v.Lost), Repeated: o.traffic.Repeated,
+		InFlight:   v.Exposed - v.Stored - len(v.Lost), Repeated: o.traffic.Repeated, GivenUp: -1,
 	}
 	scrapes := 0
 	for i, s := range o.scrapes {
@@ -59,11 +62,21 @@ func summarize(r *run, o outcome) result {
 		}
 	}
 	if o.balanced {
+		res.GivenUp = o.balance.GivenUp()
 		r.say("the exporter's account: %+v", o.balance)
 	}
 	r.say("%d samples exposed, %d stored; %d lost, %d duplicated, %d out of order; %d missing of %d scrapes in flight",
 		res.Exposed, res.Stored, res.Lost, res.Duplicated, res.OutOfOrder, res.InFlight, scrapes)
 	return res
+}
+
+// broken names the promises that the run broke.
+func (r result) broken() error {
+	if r.Lost+r.Duplicated+r.OutOfOrder > 0 || r.GivenUp > 0 {
+		return fmt.Errorf("seed %d: %d samples lost, %d duplicated, %d out of order, %d given up by the exporter",
+			r.Seed, r.Lost, r.Duplicated, r.OutOfOrder, max(0, r.GivenUp))
+	}
+	return nil
 }
 
 // missing is how many samples of the scrape are neither owed nor stored.

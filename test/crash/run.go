@@ -68,6 +68,7 @@ type run struct {
 	out      io.Writer
 
 	bench   *delivery.Bench
+	clients *clients
 	killed  map[string]kill // lives of the collector that ended with one
 	current strike
 	outcome outcome
@@ -108,12 +109,12 @@ func (r *run) do(ctx context.Context, dir, binary string) (result outcome, err e
 
 	pusher := delivery.NewPusher(r.bench.OTLP)
 	defer pusher.Close()
-	pushing := startClients(ctx, pusher, ledger, values, clientCount, seriesPerClient)
+	r.clients = startClients(ctx, pusher, ledger, values, clientCount, seriesPerClient)
 	striking := r.strikeAll(ctx)
 	if striking != nil {
 		cancel() // a collector that is gone acknowledges nothing
 	}
-	pushes, again, err := pushing.end()
+	pushes, again, err := r.clients.end()
 	if err := errors.Join(striking, err); err != nil {
 		return result, err
 	}
@@ -170,6 +171,14 @@ func (r *run) strike(ctx context.Context, s step) (note string, err error) {
 		return r.strikeAt(ctx, "segment-", fsnotify.Create, s.delay)
 	case atCheckpoint:
 		return r.strikeAt(ctx, "CHECKPOINT", fsnotify.Write, s.delay)
+	case atAck:
+		release := r.clients.hold()
+		err := r.killCollector()
+		release()
+		if err != nil {
+			return "", err
+		}
+		return "", r.startCollector(ctx)
 	case atStart:
 		return s.delay.Round(time.Millisecond).String() + " after it was started", r.bounce(ctx, func() error {
 			if err := errors.Join(r.bench.StartCollector(), sleep(ctx, s.delay)); err != nil {

@@ -59,7 +59,9 @@ type result struct {
 	RestMiB   float64 `json:"rss_rest_mib"`
 	GrowthMiB float64 `json:"rss_growth_mib"`
 	LogMiB    float64 `json:"log_mib"`
-	Seconds   float64 `json:"seconds"`
+	// GivenUp are samples that the exporter says it does not try to deliver any more.
+	GivenUp int64   `json:"given_up"`
+	Seconds float64 `json:"seconds"`
 }
 
 func main() {
@@ -151,7 +153,7 @@ func summarize(r *run, o outcome) result {
 		OutOfOrder: len(o.verdict.OutOfOrder) + len(o.traffic.OutOfOrder),
 		DrainS:     round(o.drain.Seconds()),
 		RestMiB:    mebibytes(o.rest), GrowthMiB: mebibytes(max(o.peakOutage, o.peakDrain) - o.rest),
-		LogMiB: mebibytes(o.backlogSize),
+		LogMiB: mebibytes(o.backlogSize), GivenUp: o.balance.GivenUp(),
 	}
 	if o.drain > 0 {
 		res.DrainX = round(o.outage.Seconds() / o.drain.Seconds())
@@ -166,8 +168,9 @@ func summarize(r *run, o outcome) result {
 // broken names the promises that the run broke.
 func (r result) broken() error {
 	var errs []error
-	if r.Lost+r.Duplicated+r.OutOfOrder > 0 {
-		errs = append(errs, fmt.Errorf("%d samples lost, %d duplicated, %d out of order", r.Lost, r.Duplicated, r.OutOfOrder))
+	if r.Lost+r.Duplicated+r.OutOfOrder > 0 || r.GivenUp > 0 {
+		errs = append(errs, fmt.Errorf("%d samples lost, %d duplicated, %d out of order, %d given up by the exporter",
+			r.Lost, r.Duplicated, r.OutOfOrder, r.GivenUp))
 	}
 	if r.DrainX < minDrain {
 		errs = append(errs, fmt.Errorf("the backlog drained %.1f times faster than real time, less than %d", r.DrainX, minDrain))

@@ -74,7 +74,7 @@ func TestBrokenPromises(t *testing.T) {
 	kept := result{DrainX: minDrain, GrowthMiB: maxGrowth}
 	require.NoError(t, kept.broken())
 	broken := result{Lost: 1, Duplicated: 2, OutOfOrder: 3, DrainX: 49.9, GrowthMiB: 64.1}
-	assert.EqualError(t, broken.broken(), "1 samples lost, 2 duplicated, 3 out of order\n"+
+	assert.EqualError(t, broken.broken(), "1 samples lost, 2 duplicated, 3 out of order, 0 given up by the exporter\n"+
 		"the backlog drained 49.9 times faster than real time, less than 50\n"+
 		"the collector's memory grew by 64.1 MiB, more than 64")
 }

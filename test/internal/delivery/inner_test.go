@@ -153,6 +153,7 @@ func TestBalance(t *testing.T) {
 	assert.True(t, found)
 	assert.Equal(t, Balance{Accepted: 100, Acknowledged: 60, Expired: 5, Quarantined: 7, Dropped: 2, Backlog: 25}, balance)
 	assert.EqualValues(t, 1, balance.Open())
+	assert.EqualValues(t, 14, balance.GivenUp())
 
 	_, found, err = parseBalance([]byte("otelcol_process_uptime_seconds 1\n"))
 	require.NoError(t, err)

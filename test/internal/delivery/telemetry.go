@@ -23,6 +23,10 @@ func (b Balance) Open() int64 {
 	return b.Accepted - b.Acknowledged - b.Expired - b.Quarantined - b.Dropped - b.Backlog
 }
 
+// GivenUp are the samples that the exporter does not try to deliver any more. A backend that takes everything in order
+// leaves no reason for that.
+func (b Balance) GivenUp() int64 { return b.Expired + b.Quarantined + b.Dropped }
+
 const balancePrefix = "otelcol_exporter_durable_remote_write_"
 
 // balanceTries is how often an account is read that does not balance: its numbers move while they are read.
