@@ -121,7 +121,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	operations := whole.Writes()
 	require.Greater(t, operations, 150)
 
-	seeds := 12
+	seeds := 6
 	if testing.Short() {
 		seeds = 2
 	}

@@ -69,7 +69,8 @@ type ScopeConfig struct {
 	Labels LabelsConfig `mapstructure:"labels"`
 
 	// Secrets says what to do about label values that look like a credential or an e-mail address: `redact` (default) replaces
-	// the value by <redacted:KIND>, `drop` drops the series, `off` lets it pass. The patterns are in docs/secrets.md.
+	// the value by <redacted:KIND>, `drop` drops the series, `off` lets it pass. Help texts are replaced in both. The patterns are in
+	// docs/secrets.md.
 	Secrets string `mapstructure:"secrets"`
 }
 

@@ -52,6 +52,7 @@ type runnerProcessor struct {
 	metricVerdicts map[metricName]metricVerdict
 	values         map[seriesKey]int // label values that have been looked at: the pattern that they match, or -1
 	labelDrops     map[string]bool   // label names that have been looked at: whether scope::labels drops them
+	texts          texts
 	warned         map[warning]struct{}
 	started        time.Time
 	usageReported  bool
@@ -94,6 +95,7 @@ func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, 
 		identity:       newIdentity(cfg.Metadata),
 		tracker:        newTracker(cfg.Limits, cfg.Instance == instanceOrganization),
 		hash:           newHasher(),
+		texts:          texts{off: cfg.Scope.Secrets == secretsOff},
 		metricVerdicts: map[metricName]metricVerdict{},
 		values:         map[seriesKey]int{},
 		labelDrops:     map[string]bool{},
@@ -230,6 +232,7 @@ func (p *runnerProcessor) lookUp(rm pmetric.ResourceMetrics, now int64) (needsAp
 				p.target.stats.points[why].Add(int64(countPoints(m)))
 				return true
 			}
+			p.texts.redact(m)
 			p.contexts = append(p.contexts, metricContext{
 				target: &p.target, metricVerdict: verdict, name: m.Name(), kind: kind,
 			})

@@ -418,3 +418,18 @@ func TestHealthIsToldByItsLabels(t *testing.T) {
 	require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
 	assert.Equal(t, map[string]int64{"kept/always": 1, "dropped/component": 1}, h.decisions())
 }
+
+// Help texts leave the cluster as metadata.
+func TestSecretsInHelpTexts(t *testing.T) {
+	for mode, want := range map[string]string{"redact": "<redacted:jwt>", "drop": "<redacted:jwt>", "off": "Use " + fakeJWT()} {
+		h := newHarness(t, `scope: {secrets: `+mode+`}`)
+		for range 2 {
+			md := h.build(toolManager(), `cpu_usage`)
+			md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).SetDescription("Use " + fakeJWT())
+			require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+			all := h.sink.AllMetrics()
+			got := all[len(all)-1].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+			require.Equal(t, want, got.Description(), mode)
+		}
+	}
+}
