@@ -17,12 +17,13 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 2 the command could not run.`,
 		Example: `  runnerctl demo
   runnerctl demo --duration 60s --output json
+  runnerctl log stat /var/lib/otelcol-runner/log
   runnerctl version`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newCmdDemo(s, demoRun), newCmdVersion(s))
+	root.AddCommand(newCmdDemo(s, demoRun), newCmdLog(s), newCmdVersion(s))
 	return root
 }

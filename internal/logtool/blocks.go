@@ -89,7 +89,7 @@ func (w *blockWindow) write(ctx context.Context, dir string) (err error) {
 	parts := int(w.samples/maxInMemory) + 1 //nolint:gosec // far below
 	_, rank := w.c.ranks()
 	for part := range parts {
-		samples, err := w.r.collect(ctx, w.samples/uint64(parts), func(series int, t int64) bool { //nolint:gosec // positive
+		samples, err := w.r.collect(ctx, w.samples/uint64(parts), func(series int, t int64) bool {
 			return series < len(rank) && rank[series]%parts == part && t >= w.from && t < w.to
 		})
 		if err != nil {

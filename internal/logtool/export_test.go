@@ -5,6 +5,7 @@ package logtool
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -85,7 +86,7 @@ func parsed(t *testing.T, text []byte) []want {
 	families, seen, last := map[string]bool{}, map[string]bool{}, want{T: math.MinInt64}
 	for {
 		entry, err := p.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return got
 		}
 		require.NoError(t, err)

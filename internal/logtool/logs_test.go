@@ -94,7 +94,7 @@ func TestStatWhileTheProcessWrites(t *testing.T) {
 	f.fill(t, l) // goes on
 	s, err := logs.Stat(1)
 	require.NoError(t, err)
-	assert.Equal(t, uint64(rounds*len(metrics())+f.repeated/2), s.Accepted)
+	assert.Equal(t, uint64(rounds*len(metrics())+f.repeated/2), s.Accepted) //nolint:gosec // small
 	assert.Equal(t, s.Accepted, s.Backlog)
 	assert.True(t, s.Balanced)
 

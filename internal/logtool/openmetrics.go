@@ -67,7 +67,7 @@ func (r *Reader) OpenMetrics(ctx context.Context, w io.Writer, progress Progress
 			if err := out.write(&samples[i]); err != nil {
 				return out.done, err
 			}
-			if err := everyNow(ctx, uint64(i)); err != nil { //nolint:gosec // an index
+			if err := everyNow(ctx, uint64(i)); err != nil {
 				return out.done, err
 			}
 		}
@@ -238,7 +238,7 @@ func appendTime(b []byte, t int64) []byte {
 	}
 	magnitude := uint64(max(t, -t)) //nolint:gosec // not negative
 	b = strconv.AppendUint(b, magnitude/1000, 10)
-	b = append(b, '.', byte('0'+magnitude/100%10), byte('0'+magnitude/10%10), byte('0'+magnitude%10)) //nolint:gosec // digits
+	b = append(b, '.', byte('0'+magnitude/100%10), byte('0'+magnitude/10%10), byte('0'+magnitude%10))
 	if seconds, err := strconv.ParseFloat(string(b[start:]), 64); err != nil || int64(seconds*1000) != t {
 		b = append(b, '1')
 	}

@@ -101,7 +101,7 @@ func (t *transport) Send(ctx context.Context, p remotewrite.Protocol, body []byt
 		}
 		req.SetBasicAuth(t.target.User, password)
 	}
-	resp, err := t.client.Do(req)
+	resp, err := t.client.Do(req) //nolint:bodyclose // ReadAnswer closes it
 	if err != nil {
 		return remotewrite.Answer{Err: err}
 	}

@@ -43,7 +43,7 @@ func readOnly(t *testing.T, dir string) (*Folder, found) {
 				for i, x := range p.Samples {
 					all.values = append(all.values, x.V)
 					all.series = append(all.series, b.View.PromLabels(x.Ref).String())
-					all.numbers = append(all.numbers, [2]uint64{uint64(p.Shard), p.Seq + uint64(i)})
+					all.numbers = append(all.numbers, [2]uint64{uint64(p.Shard), p.Seq + uint64(i)}) //nolint:gosec // small
 				}
 			}
 		}
