@@ -30,7 +30,7 @@ run: build ## Show the whole product at work on this machine, until Ctrl-C or fo
 	@exec bin/runnerctl demo $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: test
-test: build test-unit test-image test-exact ## Run everything that guards a promise
+test: build test-unit test-image test-exact test-crash test-outage test-faults ## Run everything that guards a promise
 
 .PHONY: test-unit
 test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every configuration and the demo
@@ -46,15 +46,43 @@ test-image: ## Test the image: reproducible, complete, and what the Dockerfile s
 test-exact: build ## Compare what is delivered with what Prometheus itself stores, bit by bit
 	@go run ./test/exact
 
+.PHONY: test-crash
+test-crash: build ## Kill the collector and its backend again and again, and look for what is lost, repeated or out of order
+	@go run ./test/crash
+
+.PHONY: test-outage
+test-outage: build ## Let the backend be away for six hours (of samples), and look at the drain
+	@go run ./test/outage
+
+.PHONY: test-faults
+test-faults: build ## Inject faults into receiver, network, disk and log, one row each
+	@go run ./test/faults
+
 .PHONY: fuzz
 fuzz: ## Fuzz what reads bytes from outside, FUZZTIME=30s each
 	go test ./processors/runnerprocessor -run '^$$' -fuzz FuzzProcessor -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/samplelog -run '^$$' -fuzz FuzzSegment -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/samplelog -run '^$$' -fuzz FuzzBatch -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/samplelog -run '^$$' -fuzz FuzzCheckpoint -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/translate -run '^$$' -fuzz FuzzTranslate -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/remotewrite -run '^$$' -fuzz FuzzEncode -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	go test ./internal/remotewrite -run '^$$' -fuzz FuzzClassify -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
 	go test ./internal/scope -run '^$$' -fuzz FuzzMetrics -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
 	go test ./internal/secrets -run '^$$' -fuzz FuzzFind -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
 
 .PHONY: bench-processor
 bench-processor: build ## Measure the runner processor, and the collector at rest
 	@go run ./test/peers/processor
+
+.PHONY: bench-delivery
+bench-delivery: build bin/prometheus ## Measure what a delivered sample costs, next to three others
+	@go run ./test/peers/delivery
+
+# A Prometheus server, to be compared with. Its modules are not ours: it has a go.mod of its own.
+bin/prometheus: tools/prometheus/go.mod
+	@mkdir -p bin
+	@cd tools/prometheus && ../../hack/progress.sh 'Building Prometheus' go build -ldflags '$(LDFLAGS)' -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	@touch $@
 
 .PHONY: lint
 lint: bin/golangci-lint ## Look at the code with golangci-lint
