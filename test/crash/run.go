@@ -27,7 +27,7 @@ var configFiles embed.FS
 
 const (
 	targetCount, seriesPerTarget = 10, 50
-	clientCount, seriesPerClient = 4, 25
+	clientCount, seriesPerClient = 4, 40
 
 	// runTimeout ends a run that hangs.
 	runTimeout = 8 * time.Minute
