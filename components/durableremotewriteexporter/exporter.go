@@ -103,6 +103,9 @@ func (e *durableExporter) warn() {
 	if err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		e.set.Logger.Warn("endpoint without TLS: samples and credentials can be read on the way: use https://", zap.String("host", u.Host))
 	}
+	if err == nil && !isHTTP(u) {
+		e.set.Logger.Warn("endpoint: no attempt can succeed with this scheme: use https://", zap.String("scheme", u.Scheme))
+	}
 	e.set.Logger.Info("what durable means with this receiver", zap.String("receiver", e.profile.Name), zap.String("note", e.profile.Note))
 }
 
