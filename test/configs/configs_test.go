@@ -3,6 +3,7 @@
 package configs_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -32,6 +33,8 @@ type backendCase struct {
 	// headers are regexps for headers of each remote-write request. None: the requests are not looked at, since the
 	// authority that they need a token from is not within a test's reach.
 	headers map[string]string
+	// version is that of remote write, in the first request. Empty: 2.0.0, after which 1.0 is sent where that is not taken.
+	version string
 }
 
 // The tenant and the client are no one's.
@@ -50,6 +53,7 @@ func backends(t *testing.T, tokens string) map[string]backendCase {
 
 	return map[string]backendCase{
 		"collector.yaml":  {headers: map[string]string{"Authorization": "^$"}},
+		"stock.yaml":      {headers: map[string]string{"Authorization": "^$"}, version: "0.1.0"},
 		"prometheus.yaml": {headers: map[string]string{"Authorization": "^$"}},
 		"mimir.yaml": {
 			env:     map[string]string{"MIMIR_TENANT": "acme"},
@@ -59,7 +63,7 @@ func backends(t *testing.T, tokens string) map[string]backendCase {
 			env:     map[string]string{"THANOS_TENANT": "acme", "BEARER_TOKEN_FILE": token},
 			headers: map[string]string{"THANOS-TENANT": "^acme$", "Authorization": "^Bearer not-a-token$"},
 		},
-		"victoriametrics.yaml": {env: map[string]string{"BEARER_TOKEN_FILE": token}, headers: bearer},
+		"victoriametrics.yaml": {env: map[string]string{"BEARER_TOKEN_FILE": token}, headers: bearer, version: "0.1.0"},
 		"grafana-cloud.yaml": {
 			env: map[string]string{"GRAFANA_CLOUD_INSTANCE_ID": "12345", "GRAFANA_CLOUD_TOKEN_FILE": token},
 			// base64 of 12345:not-a-token
@@ -68,6 +72,7 @@ func backends(t *testing.T, tokens string) map[string]backendCase {
 		"aws.yaml": {
 			env:     map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"},
 			headers: map[string]string{"Authorization": "^AWS4-HMAC-SHA256 Credential=nobody/[0-9]{8}/eu-west-1/aps/aws4_request,"},
+			version: "0.1.0",
 		},
 		"google.yaml": {
 			env: map[string]string{
@@ -78,11 +83,11 @@ func backends(t *testing.T, tokens string) map[string]backendCase {
 		},
 		"azure-managed-identity.yaml": {
 			env:     map[string]string{"IDENTITY_ENDPOINT": tokens + "/identity", "IDENTITY_HEADER": "nobody"},
-			headers: bearer,
+			headers: bearer, version: "0.1.0",
 		},
 		"azure-sdk.yaml": {
 			env:     map[string]string{"IDENTITY_ENDPOINT": tokens + "/identity", "IDENTITY_HEADER": "nobody"},
-			headers: bearer,
+			headers: bearer, version: "0.1.0",
 		},
 		"azure-workload-identity.yaml": {
 			env: map[string]string{"AZURE_CLIENT_ID": someUUID, "AZURE_TENANT_ID": someUUID, "AZURE_FEDERATED_TOKEN_FILE": token},
@@ -230,7 +235,7 @@ func TestEveryConfigurationStartsAndDelivers(t *testing.T) {
 			if backend.headers != nil {
 				select {
 				case header := <-requests:
-					assert.Equal(t, "0.1.0", header.Get("X-Prometheus-Remote-Write-Version"))
+					assert.Equal(t, cmp.Or(backend.version, "2.0.0"), header.Get("X-Prometheus-Remote-Write-Version"))
 					for key, pattern := range backend.headers {
 						assert.Regexp(t, regexp.MustCompile(pattern), header.Get(key), key)
 					}

@@ -117,9 +117,10 @@ type collector struct {
 // start runs the configuration file with env and waits until the health check is content. The collector listens on ip.
 func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	t.Helper()
+	logDirectory := t.TempDir() // removed after the collector has ended
 	c := &collector{ip: ip, log: &testbed.Buffer{}, done: make(chan struct{})}
 	c.cmd = exec.Command(testbed.Collector(t), "--config="+file) //nolint:gosec // our own binary
-	c.cmd.Env = append(environ(env), "MY_POD_IP="+ip)
+	c.cmd.Env = append(environ(env), "MY_POD_IP="+ip, "LOG_DIRECTORY="+logDirectory)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	require.NoError(t, c.cmd.Start())
 	go func() {

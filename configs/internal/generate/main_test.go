@@ -46,7 +46,8 @@ func TestRenderNamesThePlaceThatIsMissing(t *testing.T) {
 	f(placeAbout)
 	f(placeEnv)
 	f(placeRequiredEnv)
-	f(placeHTTP)
+	f(placeExporter)
+	f(placeReceiver)
 	f(placeExtension)
 	f(placeService)
 }

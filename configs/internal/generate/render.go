@@ -18,20 +18,32 @@ type variant struct {
 	env string
 	// requiredEnv are the names of those without which the collector cannot start.
 	requiredEnv []string
-	// http is what stands in the exporter's http section after the timeout. Empty: nothing.
-	http string
+	// receiver is the exporter's receiver profile.
+	receiver string
+	// exporter is what stands in the exporter's section after the timeout. Empty: nothing.
+	exporter string
 	// extension is the authenticator's type, extensionConfig its section. Empty: no authenticator.
 	extension       string
 	extensionConfig string
+	// exporters is the whole section of the exporter, where it is another one. Empty: durable_remote_write.
+	exporters string
+	// edits are changes of other places: the text and what comes in its place.
+	edits []edit
 }
+
+// edit puts a text in the place of another, which occurs exactly once.
+type edit struct{ place, text string }
 
 // These are the places of collector.yaml that a variant changes. Each occurs in it exactly once.
 const (
 	placeAbout       = "# The collector of one runner:"
 	placeEnv         = "#   SCRAPE_INTERVAL  "
 	placeRequiredEnv = "REMOTE_WRITE_URL]"
-	placeHTTP        = "      timeout: 30s\n"
+	placeExporter    = "    timeout: 30s\n"
+	placeReceiver    = "    receiver: auto\n"
 	placeExtension   = "\nservice:\n"
+	placeExporters   = "\nexporters:\n"
+	placeExtensions  = "\nextensions:\n"
 	placeService     = "extensions: [health_check]"
 )
 
@@ -39,18 +51,21 @@ const (
 // places that a variant changes.
 func (v variant) render(base string) (string, error) {
 	about := "# Code generated from " + source + " by `go generate ./configs`. DO NOT EDIT.\n#\n" + comment(v.about) + "#\n" + placeAbout
-	edits := []struct{ place, text string }{
+	edits := []edit{
 		{placeAbout, about},
 		{placeEnv, comment(v.env) + placeEnv},
 		{placeRequiredEnv, strings.Join(append([]string{"REMOTE_WRITE_URL"}, v.requiredEnv...), ", ") + "]"},
-		{placeHTTP, placeHTTP + indent(v.http, "      ")},
+	}
+	if v.receiver != "" {
+		edits = append(edits, edit{placeReceiver, "    receiver: " + v.receiver + "\n"}, edit{placeExporter, placeExporter + indent(v.exporter, "    ")})
 	}
 	if v.extension != "" {
 		edits = append(edits,
-			struct{ place, text string }{placeHTTP, placeHTTP + "      auth:\n        authenticator: " + v.extension + "\n"},
-			struct{ place, text string }{placeExtension, "\n" + indent(v.extensionConfig, "  ") + placeExtension},
-			struct{ place, text string }{placeService, "extensions: [health_check, " + v.extension + "]"})
+			edit{placeExporter, placeExporter + "    auth:\n      authenticator: " + v.extension + "\n"},
+			edit{placeExtension, "\n" + indent(v.extensionConfig, "  ") + placeExtension},
+			edit{placeService, "extensions: [health_check, " + v.extension + "]"})
 	}
+	edits = append(edits, v.edits...)
 	text := base
 	for _, e := range edits {
 		if n := strings.Count(text, e.place); n != 1 {
@@ -58,7 +73,15 @@ func (v variant) render(base string) (string, error) {
 		}
 		text = strings.Replace(text, e.place, e.text, 1)
 	}
-	return text, nil
+	if v.exporters == "" {
+		return text, nil
+	}
+	before, rest, found := strings.Cut(text, placeExporters)
+	_, after, ends := strings.Cut(rest, placeExtensions)
+	if !found || !ends {
+		return "", fmt.Errorf("%s has no section between %q and %q: adapt the places in render.go", source, placeExporters, placeExtensions)
+	}
+	return before + placeExporters + v.exporters + placeExtensions + after, nil
 }
 
 func comment(text string) string {

@@ -5,9 +5,16 @@ package main
 const azureAbout = `Azure Monitor managed Prometheus. REMOTE_WRITE_URL is the metrics ingestion endpoint of the data collection rule:
 https://DCE.REGION.metrics.ingest.monitor.azure.com/dataCollectionRules/DCR/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24
 The identity needs the role Monitoring Metrics Publisher on the data collection rule; after the assignment Azure
-answers 403 for up to 30 minutes, and with this exporter what is sent meanwhile is lost.
-Azure takes only samples whose time is within 20 minutes of its own. What it drops after accepting it shows in the
-workspace's metrics "Events Dropped" and "Time Series Samples Dropped": watch those.
+answers 403 for up to 30 minutes. What is scraped meanwhile waits in the log.
+Azure takes only samples whose time is within 20 minutes of its own, and answers 2xx to others, which it drops. Samples
+that have waited for longer are therefore not sent but set aside in LOG_DIRECTORY/expired, and counted, and runnerctl
+log export --expired makes TSDB blocks of them. What Azure drops after accepting it shows in the workspace's metrics
+"Events Dropped" and "Time Series Samples Dropped": watch those.
+`
+
+// classicNames is for receivers of which it is not known, or not by default so, that they take UTF-8 names.
+const classicNames = `# UTF-8 names, should a component have one, get underscores: this receiver is not known to take them.
+names: escaped
 `
 
 const azureCloudEnv = "  AZURE_CLOUD          AzurePublic or AzureChina, AzureGovernment\n"
@@ -15,7 +22,9 @@ const azureCloudEnv = "  AZURE_CLOUD          AzurePublic or AzureChina, AzureGo
 // variants are the files beside collector.yaml.
 var variants = []variant{
 	{
-		file: "azure-managed-identity.yaml",
+		file:     "azure-managed-identity.yaml",
+		receiver: "azure",
+		exporter: classicNames,
 		about: azureAbout + `
 Authentication: a managed identity of the machine (virtual machine, scale set, AKS node pool).
 `,
@@ -30,7 +39,9 @@ azuread_auth:
 `,
 	},
 	{
-		file: "azure-workload-identity.yaml",
+		file:     "azure-workload-identity.yaml",
+		receiver: "azure",
+		exporter: classicNames,
 		about: azureAbout + `
 Authentication: AKS workload identity. The pod needs the label azure.workload.identity/use: "true" and a
 ServiceAccount with the annotation azure.workload.identity/client-id; the webhook of AKS then sets the three AZURE_
@@ -51,7 +62,9 @@ azuread_auth:
 `,
 	},
 	{
-		file: "azure-client-secret.yaml",
+		file:     "azure-client-secret.yaml",
+		receiver: "azure",
+		exporter: classicNames,
 		about: azureAbout + `
 Authentication: an application (service principal) with a client secret.
 `,
@@ -71,7 +84,9 @@ azuread_auth:
 `,
 	},
 	{
-		file: "azure-certificate.yaml",
+		file:     "azure-certificate.yaml",
+		receiver: "azure",
+		exporter: classicNames,
 		about: azureAbout + `
 Authentication: an application (service principal) with a certificate.
 `,
@@ -93,7 +108,9 @@ azuread_auth:
 `,
 	},
 	{
-		file: "azure-sdk.yaml",
+		file:     "azure-sdk.yaml",
+		receiver: "azure",
+		exporter: classicNames,
 		about: azureAbout + `
 Authentication: whatever the Azure SDK's default credential chain finds: environment variables, workload identity,
 managed identity, then developer tools. Good for trying things out; in production name the method.
@@ -109,14 +126,16 @@ azuread_auth:
 `,
 	},
 	{
-		file: "aws.yaml",
+		file:     "aws.yaml",
+		receiver: "aws",
+		exporter: classicNames,
 		about: `Amazon Managed Service for Prometheus. REMOTE_WRITE_URL is the workspace's
 https://aps-workspaces.REGION.amazonaws.com/workspaces/WORKSPACE/api/v1/remote_write
 Authentication: requests are signed (Signature Version 4) with the credentials that the AWS SDK's default chain finds:
 IAM roles for service accounts (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, set by EKS), EKS Pod Identity, the
 instance's role, or keys in the environment. They need aps:RemoteWrite on the workspace, and have to be there at start.
-The service answers 429 above its limits for ingestion rate, active series and requests, and 400 to a sample that is
-too old or out of order.
+The service answers 429 above its limits for ingestion rate, active series and requests, which is tried again, and 400 to a
+sample that is too old or out of order, which is set aside.
 `,
 		env:         "  AWS_REGION           required  region of the workspace, for example eu-west-1\n",
 		requiredEnv: []string{"AWS_REGION"},
@@ -128,7 +147,9 @@ sigv4auth:
 `,
 	},
 	{
-		file: "google.yaml",
+		file:     "google.yaml",
+		receiver: "google",
+		exporter: classicNames,
 		about: `Google Cloud Managed Service for Prometheus, through a gateway. UNVERIFIED: no remote-write endpoint of the service
 itself is documented, so REMOTE_WRITE_URL is that of something of yours that takes remote write and forwards to it (a
 collector with the exporter googlemanagedprometheus, for example) and accepts Google's access tokens. What is tested is
@@ -155,12 +176,14 @@ oauth2client:
 `,
 	},
 	{
-		file: "grafana-cloud.yaml",
+		file:     "grafana-cloud.yaml",
+		receiver: "grafana_cloud",
+		exporter: classicNames,
 		about: `Grafana Cloud. REMOTE_WRITE_URL is shown by the stack's page "Prometheus":
 https://prometheus-REGION.grafana.net/api/prom/push
 Authentication: the instance ID as user name, an access policy token with the scope metrics:write as password.
 Default limits are 10,000 samples/s (bursts of 200,000) and 150,000 series; over-long label values are truncated. Above the
-limits it answers 429 or 529, with Retry-After, which this exporter does not read.
+limits it answers 429 or 529, with Retry-After, which the exporter keeps to.
 `,
 		env: `  GRAFANA_CLOUD_INSTANCE_ID  required  user name, a number
   GRAFANA_CLOUD_TOKEN_FILE   required  path of the file with the token, a mounted Secret
@@ -175,32 +198,34 @@ basicauth:
 `,
 	},
 	{
-		file: "mimir.yaml",
+		file:     "mimir.yaml",
+		receiver: "mimir",
 		about: `Grafana Mimir. REMOTE_WRITE_URL ends in /api/v1/push.
 Authentication: Mimir has none of its own; the tenant is a header, and whoever can reach it can write. A gateway in front
 of it usually asks for more: take grafana-cloud.yaml for a user name and a password, thanos.yaml for a token.
-Mimir stores what is good in a request and answers 400 for the rest; rate limits are 429 or 529, with Retry-After, which this
-exporter does not read.
+Mimir stores what is good in a request and answers 400 for the rest, which is set aside; rate limits are 429 or 529, with
+Retry-After, which the exporter keeps to.
 `,
 		env:         "  MIMIR_TENANT         required  the tenant's ID\n",
 		requiredEnv: []string{"MIMIR_TENANT"},
-		http: `# Mimir's tenant.
+		exporter: `# Mimir's tenant.
 headers:
   X-Scope-OrgID: ${env:MIMIR_TENANT}
-`,
+` + classicNames,
 	},
 	{
-		file: "thanos.yaml",
+		file:     "thanos.yaml",
+		receiver: "thanos",
 		about: `Thanos Receive. REMOTE_WRITE_URL ends in /api/v1/receive (port 19291).
 Authentication: Thanos has none of its own but the tenant's header; the token is for the gateway in front of it.
-Thanos stores what is good in a request and answers 409 for the rest (out of order, too old, bad labels), 413 to a request
-that is too large, 429 above the series limit.
+Thanos stores what is good in a request and answers 409 for the rest (out of order, too old, bad labels), which is set aside,
+413 to a request that is too large, which is sent in parts, and 429 above the series limit, which is tried again.
 `,
 		env: `  THANOS_TENANT        required  the tenant's ID
   BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret
 `,
 		requiredEnv: []string{"THANOS_TENANT", "BEARER_TOKEN_FILE"},
-		http: `# Thanos's tenant (its default header, --receive.tenant-header).
+		exporter: `# Thanos's tenant (its default header, --receive.tenant-header).
 headers:
   THANOS-TENANT: ${env:THANOS_TENANT}
 `,
@@ -211,7 +236,8 @@ bearertokenauth:
 `,
 	},
 	{
-		file: "victoriametrics.yaml",
+		file:     "victoriametrics.yaml",
+		receiver: "victoriametrics",
 		about: `VictoriaMetrics. REMOTE_WRITE_URL ends in /api/v1/write (single node, port 8428) or
 /insert/TENANT/prometheus/api/v1/write (cluster, port 8480).
 Authentication: a token for vmauth in front of it.
@@ -227,12 +253,15 @@ bearertokenauth:
 `,
 	},
 	{
-		file: "prometheus.yaml",
+		file:     "prometheus.yaml",
+		receiver: "prometheus",
 		about: `A Prometheus server that runs with --web.enable-remote-write-receiver. REMOTE_WRITE_URL ends in /api/v1/write.
 Authentication: none, as Prometheus comes. With web.config.file it asks for a user name and a password: take
 grafana-cloud.yaml then.
-Prometheus answers 400 to a request with one sample that is out of order, too old or a duplicate with another value, and
-stores nothing of that request. It drops series with bad labels with a 2xx. Requests above 32 MiB decoded are 400.
+Prometheus answers 400 to a sample that is out of order, too old or a duplicate with another value: it is found and set aside, the
+rest is stored. A sample is too old when the server has others that are more than an hour newer, or more than its
+out_of_order_time_window: an outage of the collector's network alone ends well, whatever its length.
 `,
 	},
+	stock,
 }
