@@ -1,8 +1,9 @@
 # The image of otelcol-runner where Docker is at hand: the same content as `make image`, which needs no Docker.
 #
 #   docker build -t otelcol-runner .
+#   docker run -v otelcol-runner:/var/lib/otelcol-runner -e RUNNER_ORGANIZATION=... otelcol-runner
 #
-# A test (tools/image) compares USER, ENTRYPOINT, CMD, EXPOSE, ENV, WORKDIR and LABEL with what `make image` writes.
+# A test (tools/image) compares USER, ENTRYPOINT, CMD, EXPOSE, VOLUME, ENV, WORKDIR and LABEL with what `make image` writes.
 
 FROM --platform=$BUILDPLATFORM golang:1.26.8 AS build
 ARG TARGETARCH
@@ -10,12 +11,14 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=linux GOARCH=$TARGETARCH make build && \
-    cd tools && go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs
+    mkdir /data && cd tools && go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs
 
 FROM scratch
 # dist.version of builder-config.yaml
 ARG VERSION=0.1.0
 COPY --from=build /rootfs/ /
+# The log of the exporter, writable for the user below.
+COPY --from=build --chown=65532:65532 /data/ /var/lib/otelcol-runner/
 LABEL org.opencontainers.image.title="otelcol-runner" \
       org.opencontainers.image.description="A runner's metrics, straight to managed Prometheus" \
       org.opencontainers.image.source="https://github.com/kubiyabot/otelcol-runner" \
@@ -24,6 +27,7 @@ LABEL org.opencontainers.image.title="otelcol-runner" \
 ENV PATH=/
 WORKDIR /
 USER 65532:65532
+VOLUME /var/lib/otelcol-runner
 EXPOSE 4317/tcp 4318/tcp 8888/tcp 13133/tcp
 ENTRYPOINT ["/otelcol-runner"]
 CMD ["--config=/etc/otelcol-runner/collector.yaml"]

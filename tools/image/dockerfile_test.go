@@ -36,11 +36,14 @@ func TestDockerfile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, imageConfig(version), containerConfig(t, last, parsed.EscapeToken))
 
-	require.Len(t, copies(last), 1)
-	copied := copies(last)[0]
+	require.Len(t, copies(last), 2)
+	copied, data := copies(last)[0], copies(last)[1]
 	assert.Equal(t, "build", copied.From)
 	assert.Equal(t, []string{"/rootfs/"}, copied.SourcePaths)
 	assert.Equal(t, "/", copied.DestPath)
+	assert.Equal(t, "build", data.From)
+	assert.Equal(t, "65532:65532", data.Chown, "the collector's user writes its log there")
+	assert.Equal(t, "/"+dataPath+"/", data.DestPath)
 	assert.Contains(t, buildScript(build), "go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs")
 }
 
@@ -50,7 +53,7 @@ func containerConfig(t *testing.T, stage instructions.Stage, escape rune) v1.Con
 	t.Helper()
 	lex := shell.NewLex(escape)
 	args := map[string]string{}
-	config := v1.Config{ExposedPorts: map[string]struct{}{}, Labels: map[string]string{}}
+	config := v1.Config{ExposedPorts: map[string]struct{}{}, Labels: map[string]string{}, Volumes: map[string]struct{}{}}
 	expand := func(word string) string {
 		out, _, err := lex.ProcessWord(word, shell.EnvsFromSlice(pairs(args)))
 		require.NoError(t, err)
@@ -73,6 +76,10 @@ func containerConfig(t *testing.T, stage instructions.Stage, escape rune) v1.Con
 		case *instructions.ExposeCommand:
 			for _, port := range c.Ports {
 				config.ExposedPorts[port] = struct{}{}
+			}
+		case *instructions.VolumeCommand:
+			for _, volume := range c.Volumes {
+				config.Volumes[volume] = struct{}{}
 			}
 		case *instructions.UserCommand:
 			config.User = c.User

@@ -26,7 +26,7 @@ import (
 // same; a test compares them.
 func imageConfig(version string) v1.Config {
 	return v1.Config{
-		User:       "65532:65532",
+		User:       fmt.Sprintf("%d:%d", userID, userID),
 		WorkingDir: "/",
 		Entrypoint: []string{"/" + binaryPath},
 		Cmd:        []string{"--config=/" + configPath},
@@ -37,6 +37,7 @@ func imageConfig(version string) v1.Config {
 			"8888/tcp":  {}, // the collector's own metrics
 			"13133/tcp": {}, // health check
 		},
+		Volumes: map[string]struct{}{"/" + dataPath: {}}, // the log of the exporter
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       "otelcol-runner",
 			"org.opencontainers.image.description": "A runner's metrics, straight to managed Prometheus",
@@ -75,13 +76,17 @@ func newImage(files []file, platform *v1.Platform, version string) (v1.Image, er
 }
 
 // layerTar is the layer before compression: folders and files in order, owned
-// by root, at the epoch.
+// by root, at the epoch; and the folder that the collector may write, which is
+// its user's.
 func layerTar(files []file) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	for _, dir := range folders(files) {
-		err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: epoch, Format: tar.FormatUSTAR})
-		if err != nil {
+	for _, dir := range folders(append(files[:len(files):len(files)], file{path: dataPath + "/x"})) {
+		header := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: epoch, Format: tar.FormatUSTAR}
+		if dir == dataPath {
+			header.Uid, header.Gid = userID, userID
+		}
+		if err := w.WriteHeader(header); err != nil {
 			return nil, err
 		}
 	}

@@ -112,6 +112,7 @@ func TestImage(t *testing.T) {
 			headers, contents := readLayer(t, img)
 			assert.Equal(t, []string{
 				"drwxr-xr-x etc/", "drwxr-xr-x etc/otelcol-runner/", "drwxr-xr-x etc/ssl/", "drwxr-xr-x etc/ssl/certs/",
+				"drwxr-xr-x var/", "drwxr-xr-x var/lib/", "drwxr-xr-x var/lib/otelcol-runner/",
 				"-rw-r--r-- etc/group", "-rw-r--r-- etc/otelcol-runner/collector.yaml", "-rw-r--r-- etc/passwd",
 				"-rw-r--r-- etc/ssl/certs/ca-certificates.crt", "-rwxr-xr-x otelcol-runner",
 			}, headers)
@@ -143,7 +144,11 @@ func readLayer(t *testing.T, img v1.Image) (headers []string, contents map[strin
 		require.NoError(t, err)
 		headers = append(headers, fmt.Sprint(h.FileInfo().Mode(), " ", h.Name))
 		assert.True(t, h.ModTime.Equal(epoch), "%s is of %s", h.Name, h.ModTime)
-		assert.Equal(t, [2]int{0, 0}, [2]int{h.Uid, h.Gid}, h.Name)
+		owner := 0
+		if h.Name == dataPath+"/" {
+			owner = userID
+		}
+		assert.Equal(t, [2]int{owner, owner}, [2]int{h.Uid, h.Gid}, h.Name)
 		content, err := io.ReadAll(r)
 		require.NoError(t, err)
 		contents[h.Name] = string(content)
@@ -227,6 +232,9 @@ func TestRootfs(t *testing.T) {
 	img, err := tarball.ImageFromPath(res.Archive, nil)
 	require.NoError(t, err)
 	_, want := readLayer(t, img)
+	for _, dir := range folders([]file{{path: dataPath + "/x"}}) {
+		delete(want, dir+"/") // the Dockerfile makes it, for the collector's user
+	}
 
 	dest := filepath.Join(t.TempDir(), "rootfs")
 	_, err = run("rootfs", "--root", root, "--dest", dest)

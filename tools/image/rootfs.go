@@ -24,6 +24,11 @@ const (
 	binaryPath       = "otelcol-runner"
 	configPath       = "etc/otelcol-runner/collector.yaml"
 	certificatesPath = "etc/ssl/certs/ca-certificates.crt" // where Go's crypto/x509 looks first
+
+	// dataPath is the folder in which the collector keeps its log, a volume.
+	dataPath = "var/lib/otelcol-runner"
+	// userID is the user and the group that the collector runs as.
+	userID = 65532
 )
 
 // epoch is the time of everything in the image: no time is part of its content.
