@@ -39,8 +39,8 @@ type sender struct {
 
 	oldest  atomic.Int64 // milliseconds
 	failing atomic.Pointer[string]
-	// When was last said that attempts fail, that the backlog is old, that samples are refused.
-	warned, aged, refused time.Time
+	// When was last said that attempts fail, that the backlog is old, that samples are refused, that the checkpoint cannot be written.
+	warned, aged, refused, unstored time.Time
 }
 
 func newSender(d *Delivery, run samplelog.Run, shard int, state samplelog.ShardState) *sender {
@@ -298,7 +298,10 @@ func (s *sender) store() {
 	stats := s.d.log.Stats()
 	s.d.cp.Change(func(c *samplelog.Checkpoint) { c.Accepted, c.NextSegment = stats.Accepted, stats.Next })
 	if err := s.d.cp.Store(); err != nil {
-		s.d.cfg.Logger.Error("the checkpoint cannot be written: after a crash, samples will be sent again", "error", err)
+		if now := s.d.cfg.Now(); now.Sub(s.unstored) >= warnEvery {
+			s.unstored = now
+			s.d.cfg.Logger.Error("the checkpoint cannot be written: after a crash, samples will be sent again", "error", err)
+		}
 		return
 	}
 	s.dirty = false

@@ -37,3 +37,6 @@ func (Disk) Free(dir string) (uint64, error) {
 	}
 	return s.Bavail * uint64(s.Bsize), nil //nolint:gosec,unconvert // the type differs by system
 }
+
+// isDiskFull says whether an error is that there is no room: on the disk, or within a quota.
+func isDiskFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

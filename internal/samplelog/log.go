@@ -20,7 +20,8 @@ type OnFull string
 const (
 	// Block lets the sender of the batch wait until there is room.
 	Block OnFull = "block"
-	// DropOldest deletes the oldest segment, and counts what had not been delivered. A failing disk is an error.
+	// DropOldest deletes the oldest segment, and counts what had not been delivered. A disk that fails otherwise is an error:
+	// deleting would not mend it.
 	DropOldest OnFull = "drop_oldest"
 	// Refuse answers with an error.
 	Refuse OnFull = "refuse"
@@ -32,6 +33,9 @@ const maxSeries = 1 << 20
 
 // renewAfter is how old a segment has to be before Batch.Renew ends it.
 const renewAfter = time.Minute
+
+// sayFullEvery is how often is logged that batches wait.
+const sayFullEvery = time.Minute
 
 // fullRetry is how often a blocked batch looks for room.
 const fullRetry = 500 * time.Millisecond
@@ -87,6 +91,8 @@ type Log struct {
 	pending  []uint64   // by shard of that run: dropped to make room, not yet passed by the reader
 	recovery Recovery
 	first    header // of the segment that this process began with
+	fullSaid time.Time
+	blocked  bool // it has been logged that batches wait, and not yet that they do not
 
 	kick chan struct{}
 	done chan struct{} // closed when the goroutine has ended
@@ -160,7 +166,7 @@ func (l *Log) append(fill func(*Batch) error) (*group, error) {
 	}
 	if l.wantsSegment() {
 		if err := l.cut(); err != nil {
-			return nil, &FullError{err}
+			return nil, err
 		}
 	}
 	l.batch.reset()
@@ -203,7 +209,7 @@ func (l *Log) wantsSegment() bool {
 		l.batch.renew && l.opts.Now().UnixMilli()-a.Created >= renewAfter.Milliseconds()
 }
 
-// cut completes the segment that is written to, and makes the next.
+// cut completes the segment that is written to, and makes the next. Its error is a *FullError.
 func (l *Log) cut() error {
 	if l.file != nil {
 		if err := l.sync(); err != nil {
@@ -214,7 +220,10 @@ func (l *Log) cut() error {
 		}
 		l.file = nil
 	}
-	return l.begin()
+	if err := l.begin(); err != nil {
+		return &FullError{err}
+	}
+	return nil
 }
 
 // begin makes a new segment behind the last.
@@ -281,6 +290,10 @@ func (l *Log) sync() error {
 		a := l.active()
 		a.end = l.written
 		copy(a.next, l.buffered)
+		if l.blocked {
+			l.blocked = false
+			l.opts.Logger.Info("the log takes samples again")
+		}
 	}
 	close(g.done)
 	l.broadcast()
@@ -335,7 +348,7 @@ func (l *Log) makeRoom(ctx context.Context, full *FullError) error {
 	case Refuse:
 		return full
 	case DropOldest:
-		if l.dropOldest() {
+		if isFull(full.Err) && l.dropOldest() {
 			return nil
 		}
 		return full
@@ -343,6 +356,9 @@ func (l *Log) makeRoom(ctx context.Context, full *FullError) error {
 	}
 	l.mu.Lock()
 	changed, closed := l.changed, l.closed
+	if !closed {
+		l.sayFull(full)
+	}
 	l.mu.Unlock()
 	if closed {
 		return ErrClosed
@@ -356,6 +372,18 @@ func (l *Log) makeRoom(ctx context.Context, full *FullError) error {
 		return errors.Join(full, ctx.Err())
 	}
 	return nil
+}
+
+// isFull says whether deleting something makes room for what could not be written.
+func isFull(err error) bool { return errors.Is(err, errMaxBytes) || isDiskFull(err) }
+
+// sayFull logs that batches wait, now and then.
+func (l *Log) sayFull(full *FullError) {
+	if now := l.opts.Now(); now.Sub(l.fullSaid) >= sayFullEvery {
+		l.fullSaid, l.blocked = now, true
+		l.opts.Logger.Error("the log takes no samples: whoever sends them waits until it can be written again; what it holds is delivered in the meantime",
+			"bytes", l.bytes(), "error", full.Err)
+	}
 }
 
 // broadcast wakes all that wait for a change.

@@ -5,7 +5,10 @@ package samplelog
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
@@ -69,4 +72,34 @@ func TestLogKeepsWhatItAccepted(t *testing.T) {
 		r.Close()
 		require.NoError(t, l.Close())
 	}
+}
+
+func TestBlockSaysThatItWaits(t *testing.T) {
+	var out strings.Builder
+	opts := testOptions(t.TempDir())
+	opts.SegmentBytes, opts.MaxBytes = 1, 600
+	opts.Logger = slog.New(slog.NewTextHandler(&out, nil))
+	l, err := Open(opts)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	for at := int64(0); l.Stats().Bytes < opts.MaxBytes; at++ {
+		appendSamples(t, l, 1, at)
+	}
+	require.Empty(t, out.String())
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		err = l.Append(ctx, func(*Batch) error { return nil })
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "log::max_bytes is reached")
+	}
+	require.Equal(t, 1, strings.Count(out.String(), "the log takes no samples: whoever sends them waits until it can be written again"), out.String())
+
+	r := l.Reader(l.Runs(0)[0], 0, Position{}, 0)
+	defer r.Close()
+	_, _ = readAll(t, r)
+	at, _ := r.Position()
+	l.Release(l.Runs(0)[0].ID, 0, at)
+	appendSamples(t, l, 1, 100)
+	require.Equal(t, 1, strings.Count(out.String(), "the log takes samples again"), out.String())
 }

@@ -13,6 +13,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,8 +65,11 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.fs, s.log = s.fs.After(), nil
 	case "tear", "flip":
 		result = s.damage(d)
-	case "fail": // the disk fails, or is full, from now on
-		s.err = errors.New("no space left on device")
+	case "fail": // the disk is full, or fails in another way, from now on
+		s.err = syscall.ENOSPC
+		if d.HasArg("eio") {
+			s.err = syscall.EIO
+		}
 		s.fs.Fail(func(op, _ string) error {
 			if op == "write" || op == "create" || op == "sync" {
 				return s.err
