@@ -116,7 +116,8 @@ type DrainConfig struct {
 	// SamplesPerSecond is for all shards together. 0: no limit. Default: 200000.
 	SamplesPerSecond float64 `mapstructure:"samples_per_second"`
 
-	// RequestsPerSecond is for all shards together. 0: no limit. Default: 50.
+	// RequestsPerSecond is for all shards together. 0: no limit. Default: 100. A request holds one sample of a series (but see the
+	// receivers that take several), so that a backlog drains at most this times the shortest scrape interval faster than it came.
 	RequestsPerSecond float64 `mapstructure:"requests_per_second"`
 }
 
@@ -168,7 +169,7 @@ func createDefaultConfig() component.Config {
 			OnFull:       string(samplelog.Block),
 		},
 		Batch:    BatchConfig{MaxSamples: 10_000, MaxWait: 5 * time.Second},
-		Drain:    DrainConfig{SamplesPerSecond: 200_000, RequestsPerSecond: 50},
+		Drain:    DrainConfig{SamplesPerSecond: 200_000, RequestsPerSecond: 100},
 		Retry:    RetryConfig{InitialInterval: time.Second, MaxInterval: 30 * time.Second},
 		SetAside: SetAsideConfig{MaxBytes: 256 << 20},
 	}
