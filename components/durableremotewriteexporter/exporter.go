@@ -173,6 +173,9 @@ func (e *durableExporter) push(ctx context.Context, md pmetric.Metrics) error {
 		}
 		return nil
 	})
+	if err != nil && !again { // there was no room to translate them to
+		result.Samples = translate.Samples(md)
+	}
 	e.telemetry.translated(ctx, result, err)
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -4,6 +4,8 @@ package durableremotewriteexporter
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -17,10 +19,15 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kubiyabot/otelcol-runner/components/durableremotewriteexporter/internal/metadata"
+	"github.com/kubiyabot/otelcol-runner/components/durableremotewriteexporter/internal/metadatatest"
+	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
 )
 
 // gauge returns a gauge with one point for each value of the label `which`.
@@ -116,4 +123,33 @@ func TestWarnsOfPlainHTTP(t *testing.T) {
 		require.NoError(t, e.Shutdown(context.Background()))
 		require.Equal(t, warned, logs.FilterMessageSnippet("without TLS").Len(), endpoint)
 	}
+}
+
+// What is refused is counted, also where it is refused before anything was done with it.
+func TestCountsWhatItRefuses(t *testing.T) {
+	cfg := testConfig(t.TempDir(), "http://127.0.0.1:1")
+	cfg.Log.OnFull = string(samplelog.Refuse)
+	cfg.Log.SegmentBytes, cfg.Log.MaxBytes = minSegmentBytes, 4*minSegmentBytes
+	telemetry := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, telemetry.Shutdown(context.Background())) }()
+	set := exportertest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = telemetry.NewTelemetrySettings()
+	e, err := NewFactory().CreateMetrics(context.Background(), set, cfg)
+	require.NoError(t, err)
+	require.NoError(t, e.Start(context.Background(), componenttest.NewNopHost()))
+	defer func() { require.NoError(t, e.Shutdown(context.Background())) }()
+	for err == nil {
+		err = e.ConsumeMetrics(context.Background(), gauge(time.Now(), randomText(minSegmentBytes)))
+	}
+	require.ErrorContains(t, err, "the log cannot take the samples: log::max_bytes is reached")
+	require.Error(t, e.ConsumeMetrics(context.Background(), gauge(time.Now(), "a", "b")))
+	metadatatest.AssertEqualExporterDurableRemoteWriteRefusedSamples(t, telemetry, []metricdata.DataPoint[int64]{
+		{Value: 3, Attributes: attribute.NewSet(attribute.String("reason", reasonLogFull))},
+	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
+}
+
+func randomText(n int) string {
+	b := make([]byte, n/2)
+	_, _ = rand.Read(b) // it does not fail
+	return hex.EncodeToString(b)
 }

@@ -179,6 +179,19 @@ func kindOf(m pmetric.Metric) (metricKind, Reason) {
 	return k, accepted
 }
 
+// Samples counts the samples that metrics would become, without translating them.
+func Samples(md pmetric.Metrics) int {
+	n := 0
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				n += samplesOf(m)
+			}
+		}
+	}
+	return n
+}
+
 // samplesOf counts the samples that a metric's points would become.
 func samplesOf(m pmetric.Metric) int {
 	n := 0
