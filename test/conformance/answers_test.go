@@ -188,7 +188,7 @@ func backoffScenarios() []scenario {
 				for i := 1; i < len(pauses); i++ {
 					assert.GreaterOrEqual(t, pauses[i].Seconds(), 0.8*pauses[i-1].Seconds(), "%s", pauses)
 				}
-				assert.Greater(t, pauses[2], 3*pauses[0])
+				assert.Greater(t, pauses[2], 2*pauses[0])
 			}},
 			{group: "Backoff", name: "backoff_required", level: must, wants: "a pause before every retry", check: func(t *testing.T, r run) {
 				for _, pause := range intervals(r) {
@@ -202,7 +202,9 @@ func backoffScenarios() []scenario {
 			}},
 			{group: "Backoff", name: "backoff_with_jitter", level: recommended, wants: "jitter", does: "±5 %", check: func(t *testing.T, r run) {
 				for i, pause := range intervals(r) {
-					assert.InEpsilon(t, float64(int(1)<<i), pause.Seconds(), 0.25, "nominal pause and what was seen on a busy machine")
+					nominal := time.Second << i
+					assert.Greater(t, pause, nominal*94/100)
+					assert.Less(t, pause, nominal*3/2, "on a busy machine")
 				}
 			}},
 			{group: "Backoff", name: "no attempt after SIGINT in a pause", level: suite, wants: "no early attempt, no burst", check: func(t *testing.T, r run) {

@@ -80,7 +80,7 @@ func network() []scenario {
 			answer: func(int, *request) answer { return answer{status: 503, delay: time.Minute} },
 			rows: []row{{group: "Error", name: "handle_timeout", level: should, wants: "an attempt ends", does: "after `timeout`, 30 s by default; then it is repeated", check: func(t *testing.T, r run) {
 				assertRepeated(t, r)
-				assert.Contains(t, r.log, "Client.Timeout exceeded while awaiting headers")
+				assert.Regexp(t, `sending failed; .*(deadline|Client\.Timeout) exceeded`, r.log)
 			}}},
 		},
 		{
