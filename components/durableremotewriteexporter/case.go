@@ -53,7 +53,7 @@ func (w *caseWatch) look(b *samplelog.Batch) {
 func (w *caseWatch) key(view *samplelog.View, ref samplelog.Ref) uint64 {
 	var h maphash.Hash
 	h.SetSeed(w.seed)
-	for _, sym := range view.Labels(ref) {
+	for _, sym := range view.AppendLabels(nil, ref) {
 		_, _ = h.WriteString(strings.ToLower(view.Text(sym))) // it never fails
 		_ = h.WriteByte(0xff)                                 // it never fails
 	}
@@ -62,7 +62,7 @@ func (w *caseWatch) key(view *samplelog.View, ref samplelog.Ref) uint64 {
 
 // differOnlyInCase says whether two series are one to a receiver that does not look at case, and are not the same.
 func differOnlyInCase(view *samplelog.View, a, b samplelog.Ref) bool {
-	x, y := view.Labels(a), view.Labels(b)
+	x, y := view.AppendLabels(nil, a), view.AppendLabels(nil, b)
 	if len(x) != len(y) {
 		return false
 	}

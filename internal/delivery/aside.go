@@ -68,7 +68,7 @@ func (a *SetAside) Put(view *samplelog.View, samples []samplelog.Sample, note st
 
 // copySeries makes a series of another log known to the batch.
 func copySeries(b *samplelog.Batch, view *samplelog.View, ref samplelog.Ref) samplelog.Ref {
-	labels := append([]samplelog.Symbol(nil), view.Labels(ref)...)
+	labels := view.AppendLabels(nil, ref)
 	for i, sym := range labels {
 		labels[i] = b.Symbol(view.Text(sym))
 	}

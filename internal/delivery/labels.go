@@ -42,7 +42,7 @@ func (l *labelLimits) fits(segment uint64, view *samplelog.View, ref samplelog.R
 }
 
 func (l *labelLimits) look(view *samplelog.View, ref samplelog.Ref) bool {
-	labels := view.Labels(ref)
+	labels := view.AppendLabels(nil, ref)
 	if len(labels)/2 > l.profile.MaxLabels {
 		return false
 	}

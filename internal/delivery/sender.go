@@ -26,6 +26,7 @@ type sender struct {
 
 	encoder  remotewrite.Encoder
 	labels   *labelLimits
+	packer   remotewrite.Compressor
 	body     []byte // of the first pending range; empty: to be made
 	limitsOf limits
 

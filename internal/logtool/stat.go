@@ -210,7 +210,7 @@ func nameOf() func(v *samplelog.View, r samplelog.Ref) string {
 const noName = "(no name)"
 
 func metricName(v *samplelog.View, r samplelog.Ref) string {
-	syms := v.Labels(r)
+	syms := v.AppendLabels(nil, r)
 	for i := 0; i+1 < len(syms); i += 2 {
 		if v.Text(syms[i]) == model.MetricNameLabel {
 			return v.Text(syms[i+1])

@@ -163,7 +163,7 @@ func flatten(g *dto.MetricFamily) family {
 func sorted(view *samplelog.View, samples []samplelog.Sample) []samplelog.Sample {
 	out := slices.Clone(samples)
 	slices.SortStableFunc(out, func(a, b samplelog.Sample) int {
-		x, y := view.Labels(a.Ref), view.Labels(b.Ref)
+		x, y := view.AppendLabels(nil, a.Ref), view.AppendLabels(nil, b.Ref)
 		for i := range min(len(x), len(y)) {
 			if x[i] != y[i] {
 				return strings.Compare(view.Text(x[i]), view.Text(y[i]))

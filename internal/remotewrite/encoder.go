@@ -36,7 +36,8 @@ func Sendable(s *samplelog.Sample, p Protocol) bool {
 // Consecutive samples of one series become one TimeSeries, or several where floats and histograms alternate, because a
 // TimeSeries never has both.
 type Encoder struct {
-	buf []byte
+	buf    []byte
+	labels []samplelog.Symbol // scratch
 
 	// For 2.0.
 	numbers []number          // by samplelog.Symbol
@@ -54,7 +55,7 @@ func (e *Encoder) V1(view *samplelog.View, samples []samplelog.Sample) []byte {
 	b := e.buf[:0]
 	for len(samples) > 0 {
 		n := run(samples)
-		b = appendSeriesV1(b, view, samples[:n])
+		b = e.appendSeriesV1(b, view, samples[:n])
 		samples = samples[n:]
 	}
 	e.buf = b
@@ -73,10 +74,11 @@ func run(samples []samplelog.Sample) int {
 
 func isHistogram(s *samplelog.Sample) bool { return s.H != nil || s.FH != nil }
 
-func appendSeriesV1(b []byte, view *samplelog.View, samples []samplelog.Sample) []byte {
+func (e *Encoder) appendSeriesV1(b []byte, view *samplelog.View, samples []samplelog.Sample) []byte {
 	start := len(b)
 	b, at := open(b, 1, 2) // nearly all series take 128 bytes to 16 KiB
-	syms := view.Labels(samples[0].Ref)
+	syms := view.AppendLabels(e.labels[:0], samples[0].Ref)
+	e.labels = syms
 	for i := 0; i+1 < len(syms); i += 2 {
 		b = appendLabel(b, view.Text(syms[i]), view.Text(syms[i+1]))
 	}

@@ -49,7 +49,8 @@ func (e *Encoder) symbolize(b []byte, view *samplelog.View, samples []samplelog.
 		if i > 0 && samples[i].Ref == samples[i-1].Ref {
 			continue
 		}
-		for _, s := range view.Labels(samples[i].Ref) {
+		e.labels = view.AppendLabels(e.labels[:0], samples[i].Ref)
+		for _, s := range e.labels {
 			b = e.number(b, view, s)
 		}
 		m := view.Metadata(samples[i].Ref)
@@ -108,7 +109,8 @@ func (e *Encoder) appendSeriesV2(b []byte, view *samplelog.View, samples []sampl
 	ref := samples[0].Ref
 	b, series := open(b, 5, 1)
 	b, at := open(b, 1, 1)
-	for _, s := range view.Labels(ref) {
+	e.labels = view.AppendLabels(e.labels[:0], ref)
+	for _, s := range e.labels {
 		n := e.numbers[s].number
 		for n >= 0x80 { // appendUvarint, which is not inlined
 			b = append(b, byte(n)|0x80)

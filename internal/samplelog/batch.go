@@ -18,12 +18,13 @@ import (
 type Batch struct {
 	generation uint64
 	renew      bool
+	spoilt     bool // the table has what could not be written: it is not to be used any more
 	shards     int
 	table      *table
 	note       string
 
-	// What the segment does not know yet: the symbols and series from here on.
-	firstSymbol, firstSeries int
+	// What the segment does not know yet: the symbols, labels and series from here on.
+	firstSymbol, firstPair, firstSeries int
 
 	parts []part // by shard
 	total int    // samples
@@ -68,7 +69,7 @@ func (b *Batch) Shards() int { return b.shards }
 // Series makes a new series, also where there is one with the same labels: callers remember the references. Labels are name,
 // value, name, value ..., in the order of the names, each value not empty; they are copied.
 func (b *Batch) Series(labels []Symbol, m Metadata) Ref {
-	return b.table.add(Series{Labels: labels, Shard: b.shardOf(labels), Metadata: m})
+	return b.table.add(labels, b.shardOf(labels), m)
 }
 
 // shardOf spreads series over the shards by FNV-1a of their labels. It must stay as it is: a change would let two shards send
@@ -150,8 +151,8 @@ func (b *Batch) reset() {
 // open points the batch to a new segment.
 func (b *Batch) open(t *table, shards int) {
 	b.generation++ // not the segment's number: an empty segment may be made again under the same
-	b.table, b.shards, b.renew = t, shards, false
-	b.firstSymbol, b.firstSeries = len(t.symbols), 0
+	b.table, b.shards, b.renew, b.spoilt = t, shards, false, false
+	b.firstSymbol, b.firstPair, b.firstSeries = len(t.symbols), 0, 0
 	if len(b.parts) != shards {
 		b.parts = make([]part, shards)
 	}
@@ -173,7 +174,9 @@ var sampleEncoder = record.Encoder{EnableSTStorage: true}
 func (b *Batch) encode(seq []uint64) ([]byte, error) {
 	b.buf.B = beginFrame(b.buf.B[:0])
 	b.buf.PutByte(typeBatch)
-	b.encodeDefinitions()
+	if err := b.encodeDefinitions(); err != nil {
+		return nil, err
+	}
 	b.buf.PutUvarintStr(b.note)
 	for shard := range b.parts {
 		p := &b.parts[shard]
@@ -190,16 +193,22 @@ func (b *Batch) encode(seq []uint64) ([]byte, error) {
 	return b.buf.B, sealFrame(b.buf.B)
 }
 
-// encodeDefinitions writes the symbols and series that are new to the segment, compressed: they are text, and many.
-func (b *Batch) encodeDefinitions() {
+// encodeDefinitions writes the symbols, labels and series that are new to the segment, compressed: they are text, and many.
+func (b *Batch) encodeDefinitions() error {
 	b.defs.Reset()
 	if b.firstSymbol < len(b.table.symbols) || b.firstSeries < len(b.table.series) {
 		// Where they go on: behind a batch that is damaged, all later numbers would stand for something else.
 		b.defs.PutUvarint(b.firstSymbol)
+		b.defs.PutUvarint(b.firstPair)
 		b.defs.PutUvarint(b.firstSeries)
 		b.defs.PutUvarint(len(b.table.symbols) - b.firstSymbol)
 		for _, s := range b.table.symbols[b.firstSymbol:] {
 			b.defs.PutUvarintStr(s)
+		}
+		b.defs.PutUvarint(len(b.table.pairs) - b.firstPair)
+		for _, p := range b.table.pairs[b.firstPair:] {
+			b.defs.PutUvarint64(uint64(p.name))
+			b.defs.PutUvarint64(uint64(p.value))
 		}
 		for i := b.firstSeries; i < len(b.table.series); i++ {
 			ref := Ref(i) //nolint:gosec // bounded by maxSeries
@@ -208,20 +217,24 @@ func (b *Batch) encodeDefinitions() {
 			b.defs.PutByte(m.Type)
 			b.defs.PutUvarint64(uint64(m.Unit))
 			b.defs.PutUvarint64(uint64(m.Help))
-			labels := b.table.Labels(ref)
+			labels := b.table.labelsOf(ref)
 			b.defs.PutUvarint(len(labels))
-			for _, sym := range labels {
-				b.defs.PutUvarint64(uint64(sym))
+			for _, pair := range labels {
+				b.defs.PutUvarint64(uint64(pair))
 			}
 		}
 	}
-	if b.defs.Len() == 0 {
+	switch n := b.defs.Len(); {
+	case n == 0:
 		b.buf.PutUvarint(0)
-		return
+		return nil
+	case n > maxDefinitions: // nobody could read it
+		return fmt.Errorf("%d MiB of new series and their labels in one batch, at most %d MiB are possible: send smaller batches", n>>20, maxDefinitions>>20)
 	}
 	packed := s2.EncodeSnappy(nil, b.defs.B)
 	b.buf.PutUvarint(len(packed))
 	b.buf.PutBytes(packed)
+	return nil
 }
 
 // encodeRecords writes Prometheus's records of one shard, each behind its length; an empty one has length 0.
@@ -271,7 +284,7 @@ func (b *Batch) endRecord(start int) {
 
 // written says that the segment now holds what the batch told it, and gives back what one huge batch took.
 func (b *Batch) written() {
-	b.firstSymbol, b.firstSeries = len(b.table.symbols), len(b.table.series)
+	b.firstSymbol, b.firstPair, b.firstSeries = len(b.table.symbols), len(b.table.pairs), len(b.table.series)
 	if cap(b.buf.B) > maxKept {
 		b.buf.B = nil
 	}

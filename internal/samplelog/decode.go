@@ -101,7 +101,7 @@ func (f *batchFrame) next() (p partFrame, ok bool, err error) {
 	return p, true, nil
 }
 
-// define adds the symbols and series of a batch to a table that grows with the frames of one segment.
+// define adds the symbols, labels and series of a batch to a table that grows with the frames of one segment.
 func (d *decoder) define(packed []byte, t *View) error {
 	if len(packed) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (d *decoder) define(packed []byte, t *View) error {
 		return err
 	}
 	b := encoding.Decbuf{B: d.defs}
-	if err := t.startAt(b.Uvarint64(), b.Uvarint64()); err != nil {
+	if err := t.startAt(b.Uvarint64(), b.Uvarint64(), b.Uvarint64()); err != nil {
 		return err
 	}
 	for range b.Uvarint() {
@@ -126,6 +126,13 @@ func (d *decoder) define(packed []byte, t *View) error {
 			return b.Err()
 		}
 		t.symbols = append(t.symbols, string(s))
+	}
+	for range b.Uvarint() {
+		p := pair{symbolIn(&b, t), symbolIn(&b, t)}
+		if b.Err() != nil {
+			return b.Err()
+		}
+		t.pairs = append(t.pairs, p)
 	}
 	for b.Len() > 0 && b.Err() == nil {
 		if err := defineSeries(&b, t); err != nil {
@@ -143,13 +150,20 @@ const lostSymbol = "\xff"
 
 // startAt leaves holes for what is missing before definitions: each has its number from its place, and a batch before may have been
 // damaged.
-func (v *View) startAt(symbol, series uint64) error {
-	if symbol < uint64(len(v.symbols)) || symbol > maxDefinitions || series < uint64(len(v.series)) || series > maxDefinitions {
-		return errors.New("definitions at a wrong place")
+func (v *View) startAt(symbol, pairs, series uint64) error {
+	for _, n := range []struct{ at, have uint64 }{
+		{symbol, uint64(len(v.symbols))}, {pairs, uint64(len(v.pairs))}, {series, uint64(len(v.series))},
+	} {
+		if n.at < n.have || n.at > maxDefinitions {
+			return errors.New("definitions at a wrong place")
+		}
+		v.holes = v.holes || n.at > n.have
 	}
-	v.holes = v.holes || uint64(len(v.symbols)) < symbol || uint64(len(v.series)) < series
 	for uint64(len(v.symbols)) < symbol {
 		v.symbols = append(v.symbols, lostSymbol)
+	}
+	if missing := pairs - uint64(len(v.pairs)); missing > 0 {
+		v.pairs = append(v.pairs, make([]pair, missing)...)
 	}
 	for uint64(len(v.series)) < series {
 		v.series = append(v.series, entry{end: uint32(len(v.labels))}) //nolint:gosec // bounded by maxDefinitions
@@ -165,47 +179,55 @@ func (v *View) known(r Ref) bool {
 	if !v.holes {
 		return true
 	}
-	labels := v.Labels(r)
-	for _, sym := range labels {
-		if v.symbols[sym] == lostSymbol {
+	labels := v.labelsOf(r)
+	for _, i := range labels {
+		if p := v.pairs[i]; p.name == 0 || v.symbols[p.name] == lostSymbol || v.symbols[p.value] == lostSymbol {
 			return false
 		}
 	}
 	return len(labels) > 0
 }
 
-func defineSeries(b *encoding.Decbuf, t *View) error {
-	symbol := func() Symbol {
-		s := b.Uvarint64()
-		if s >= uint64(len(t.symbols)) {
-			b.E = errors.New("unknown symbol")
-			return 0
-		}
-		return Symbol(s) //nolint:gosec // checked above
+// symbolIn reads a symbol that is known.
+func symbolIn(b *encoding.Decbuf, v *View) Symbol {
+	s := b.Uvarint64()
+	if b.E == nil && s >= uint64(len(v.symbols)) {
+		b.E = errors.New("unknown symbol")
 	}
+	if b.E != nil {
+		return 0
+	}
+	return Symbol(s) //nolint:gosec // checked above
+}
+
+func defineSeries(b *encoding.Decbuf, v *View) error {
 	shard := b.Uvarint()
-	m := Metadata{Type: b.Byte(), Unit: symbol(), Help: symbol()}
+	kind, unit, help := b.Byte(), symbolIn(b, v), symbolIn(b, v)
 	n := b.Uvarint()
 	switch {
 	case b.Err() != nil:
 		return b.Err()
-	case n < 0 || n > b.Len() || n%2 != 0:
-		return fmt.Errorf("%d symbols for labels", n)
+	case n < 0 || n > b.Len():
+		return fmt.Errorf("%d labels", n)
 	case shard < 0 || shard >= maxShards:
 		return fmt.Errorf("shard %d", shard)
 	}
-	start := len(t.labels)
+	start := len(v.labels)
 	for range n {
-		t.labels = append(t.labels, symbol())
+		p := b.Uvarint64()
+		if b.E == nil && p >= uint64(len(v.pairs)) {
+			b.E = errors.New("unknown label")
+		}
+		if b.E != nil {
+			v.labels = v.labels[:start]
+			return b.E
+		}
+		v.labels = append(v.labels, uint32(p)) //nolint:gosec // checked above
 	}
-	if b.Err() != nil {
-		t.labels = t.labels[:start]
-		return b.Err()
-	}
-	t.series = append(t.series, entry{
-		end:      uint32(len(t.labels)), //nolint:gosec // bounded by maxDefinitions
-		shard:    uint16(shard),         //nolint:gosec // checked above
-		Metadata: m,
+	v.series = append(v.series, entry{
+		end:   uint32(len(v.labels)), //nolint:gosec // bounded by maxDefinitions
+		shard: uint16(shard),         //nolint:gosec // checked above
+		kind:  kind, unit: unit, help: help,
 	})
 	return nil
 }

@@ -195,7 +195,7 @@ func FuzzBatch(f *testing.F) {
 			return
 		}
 		d := newDecoder()
-		view := View{symbols: []string{""}}
+		view := newView()
 		if d.define(b.defs, &view) != nil {
 			return
 		}

@@ -137,10 +137,10 @@ func (r *Reader) Next() (*Piece, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lost := r.gap(s.Base[r.shard]); r.at.Offset <= s.begin && lost != nil {
-			return &Piece{At: r.at, Seq: r.seq, Next: r.at, Lost: lost}, nil
-		}
-		if r.at.Offset < s.begin {
+		if r.at.Offset <= s.begin {
+			if lost := r.gap(s.Base[r.shard]); lost != nil {
+				return &Piece{At: r.at, Seq: r.seq, Next: r.at, Lost: lost}, nil
+			}
 			r.at.Offset = s.begin
 		}
 		if r.at.Offset >= end {
@@ -199,13 +199,18 @@ func (r *Reader) gap(seq uint64) map[string]uint64 {
 func (r *Reader) leave(s segment) (*Piece, error) {
 	l := r.log
 	l.mu.Lock()
-	i := slices.IndexFunc(l.segments, func(other *segment) bool { return other.Segment > s.Segment })
-	last := i < 0
+	last := l.active().Segment <= s.Segment
+	// What is known of it is from before: it may have grown since then, and have been completed.
+	grown := slices.ContainsFunc(l.segments, func(now *segment) bool { return now.Segment == s.Segment && now.end > r.at.Offset })
+	next := s.next[r.shard]
 	l.mu.Unlock()
-	if last {
+	switch {
+	case last:
 		return nil, ErrNothingNew
+	case grown:
+		return nil, nil
 	}
-	if lost := r.gap(s.next[r.shard]); lost != nil {
+	if lost := r.gap(next); lost != nil {
 		l.markDamaged(s.Segment)
 		return &Piece{At: r.at, Seq: r.seq, Next: r.at, Lost: lost}, nil
 	}
@@ -305,7 +310,7 @@ func (r *Reader) openFile(s segment) error {
 	if s.table != nil {
 		return nil
 	}
-	r.view, r.known = View{symbols: []string{""}}, s.begin
+	r.view, r.known = newView(), s.begin
 	for r.known < r.at.Offset {
 		payload, next, err := r.read.frame(r.known, s.end)
 		if err == nil {

@@ -216,7 +216,7 @@ func (f *Folder) Batches(s SegmentInfo) iter.Seq2[*LoggedBatch, error] {
 		}
 		defer func() { _ = file.Close() }() // opened for reading
 		r := frameReader{file: file}
-		b := batchReader{dec: newDecoder(), view: View{symbols: []string{""}}}
+		b := batchReader{dec: newDecoder(), view: newView()}
 		for offset := s.Begin; offset < s.End; {
 			payload, next, err := r.frame(offset, s.End)
 			if err == nil {

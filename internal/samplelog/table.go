@@ -2,7 +2,11 @@
 
 package samplelog
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
 
 // Symbol stands for a string of one segment. Symbol 0 is the empty string.
 type Symbol uint32
@@ -17,26 +21,24 @@ type Metadata struct {
 	Help Symbol
 }
 
-// Series is a series of one segment.
-type Series struct {
-	// Labels are name, value, name, value ..., in the order of the names, __name__ among them, none of them empty.
-	Labels []Symbol
-	Shard  int
-	Metadata
-}
-
-// View is what a segment knows of its series: a snapshot that later series do not change. Everything in it is read-only.
+// View is what a segment knows of its series: a snapshot that later series do not change. Everything in it is read-only. Most labels
+// are those of many series: each pair of name and value is there once.
 type View struct {
 	symbols []string
-	labels  []Symbol // of all series, one after the other
+	pairs   []pair
+	labels  []uint32 // indexes of pairs, of all series, one after the other
 	series  []entry
 	holes   bool // definitions are missing that were damaged
 }
 
+// pair is a label. The zero pair stands for one whose definition was damaged: no label has an empty name.
+type pair struct{ name, value Symbol }
+
 type entry struct {
-	end   uint32 // of the series' labels in View.labels; they begin where those of the series before end
-	shard uint16
-	Metadata
+	end        uint32 // of the series' labels in View.labels; they begin where those of the series before end
+	unit, help Symbol
+	shard      uint16
+	kind       uint8
 }
 
 // Text returns the string of a symbol.
@@ -48,8 +50,15 @@ func (v *View) Symbols() int { return len(v.symbols) }
 // Len returns how many series there are.
 func (v *View) Len() int { return len(v.series) }
 
-// Labels returns the labels of a series: name, value, name, value ..., in the order of the names.
-func (v *View) Labels(r Ref) []Symbol {
+// AppendLabels appends the labels of a series: name, value, name, value ..., in the order of the names.
+func (v *View) AppendLabels(to []Symbol, r Ref) []Symbol {
+	for _, i := range v.labelsOf(r) {
+		to = append(to, v.pairs[i].name, v.pairs[i].value)
+	}
+	return to
+}
+
+func (v *View) labelsOf(r Ref) []uint32 {
 	start := uint32(0)
 	if r > 0 {
 		start = v.series[r-1].end
@@ -61,11 +70,14 @@ func (v *View) Labels(r Ref) []Symbol {
 func (v *View) Shard(r Ref) int { return int(v.series[r].shard) }
 
 // Metadata returns the metadata of a series; all zero where nothing is known.
-func (v *View) Metadata(r Ref) Metadata { return v.series[r].Metadata }
+func (v *View) Metadata(r Ref) Metadata {
+	e := &v.series[r]
+	return Metadata{Type: e.kind, Unit: e.unit, Help: e.help}
+}
 
 // PromLabels returns the labels of a series as Prometheus has them, for messages and tools.
 func (v *View) PromLabels(r Ref) labels.Labels {
-	syms := v.Labels(r)
+	syms := v.AppendLabels(nil, r)
 	b := labels.NewScratchBuilder(len(syms) / 2)
 	for i := 0; i+1 < len(syms); i += 2 {
 		b.Add(v.symbols[syms[i]], v.symbols[syms[i+1]])
@@ -77,31 +89,47 @@ func (v *View) PromLabels(r Ref) labels.Labels {
 // table is a View that grows.
 type table struct {
 	View
-	index map[string]Symbol
+	symbolIndex map[string]Symbol
+	pairIndex   map[pair]uint32
 }
 
 func newTable() *table {
-	return &table{View: View{symbols: []string{""}}, index: map[string]Symbol{"": 0}}
+	return &table{View: newView(), symbolIndex: map[string]Symbol{"": 0}, pairIndex: map[pair]uint32{}}
 }
+
+func newView() View { return View{symbols: []string{""}} }
 
 // symbol returns the symbol of a string, a new one where it is new. The string is copied: it may belong to a page.
 func (t *table) symbol(s string) Symbol {
-	if sym, found := t.index[s]; found {
+	if sym, found := t.symbolIndex[s]; found {
 		return sym
 	}
-	own := string(append([]byte(nil), s...))
-	sym := Symbol(len(t.symbols)) //nolint:gosec // bounded by maxSymbols
+	own := strings.Clone(s)
+	sym := Symbol(len(t.symbols)) //nolint:gosec // bounded by maxSeries
 	t.symbols = append(t.symbols, own)
-	t.index[own] = sym
+	t.symbolIndex[own] = sym
 	return sym
 }
 
-func (t *table) add(s Series) Ref {
-	t.labels = append(t.labels, s.Labels...)
+func (t *table) pair(p pair) uint32 {
+	if i, found := t.pairIndex[p]; found {
+		return i
+	}
+	i := uint32(len(t.pairs)) //nolint:gosec // bounded by maxSeries
+	t.pairs = append(t.pairs, p)
+	t.pairIndex[p] = i
+	return i
+}
+
+// add makes a series of labels: name, value, name, value ...
+func (t *table) add(labels []Symbol, shard int, m Metadata) Ref {
+	for i := 0; i+1 < len(labels); i += 2 {
+		t.labels = append(t.labels, t.pair(pair{labels[i], labels[i+1]}))
+	}
 	t.series = append(t.series, entry{
-		end:      uint32(len(t.labels)), //nolint:gosec // bounded by maxSymbols
-		shard:    uint16(s.Shard),       //nolint:gosec // bounded by the configuration
-		Metadata: s.Metadata,
+		end:   uint32(len(t.labels)), //nolint:gosec // bounded by maxSeries
+		shard: uint16(shard),         //nolint:gosec // bounded by maxShards
+		kind:  m.Type, unit: m.Unit, help: m.Help,
 	})
-	return Ref(len(t.series) - 1) //nolint:gosec // bounded by maxSymbols
+	return Ref(len(t.series) - 1) //nolint:gosec // bounded by maxSeries
 }

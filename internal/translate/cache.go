@@ -158,7 +158,8 @@ func (t *Translator) open() {
 	}
 	for i := range c.view.Len() {
 		ref := samplelog.Ref(i)
-		c.seriesIndex.add(hashSymbols(c.view.Labels(ref)), uint32(ref))
+		t.others = c.view.AppendLabels(t.others[:0], ref)
+		c.seriesIndex.add(hashSymbols(t.others), uint32(ref))
 	}
 }
 

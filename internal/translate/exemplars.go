@@ -107,7 +107,7 @@ func (n newest) after(last newest) bool {
 
 func (t *Translator) keyOf(ref samplelog.Ref) seriesKey {
 	var k seriesKey
-	for _, s := range t.view.Labels(ref) {
+	for _, s := range t.view.AppendLabels(nil, ref) {
 		text := t.text(s)
 		k[0] = mix(k[0], maphash.String(t.seed, text))
 		k[1] = mix(k[1], maphash.String(t.second, text))

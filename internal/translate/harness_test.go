@@ -82,7 +82,7 @@ func checkLabels(t testing.TB, v *samplelog.View) {
 	t.Helper()
 	seen := map[string]bool{}
 	for i := range v.Len() {
-		symbols := v.Labels(samplelog.Ref(i))
+		symbols := v.AppendLabels(nil, samplelog.Ref(i))
 		last, named := "", false
 		for j := 0; j < len(symbols); j += 2 {
 			name := v.Text(symbols[j])

@@ -139,7 +139,8 @@ func (t *Translator) findSeries(hash uint32) (samplelog.Ref, bool) {
 		if !found {
 			return 0, false
 		}
-		if ref := samplelog.Ref(id); slices.Equal(t.view.Labels(ref), t.symbols) {
+		ref := samplelog.Ref(id)
+		if t.others = t.view.AppendLabels(t.others[:0], ref); slices.Equal(t.others, t.symbols) {
 			return ref, true
 		}
 	}

@@ -39,6 +39,7 @@ type Translator struct {
 	// Scratch, kept for its capacity.
 	labels  []label
 	symbols []samplelog.Symbol
+	others  []samplelog.Symbol
 	bounds  []float64
 	strings []string
 	own     map[samplelog.Ref]struct{}
