@@ -198,7 +198,9 @@ func addPoint(m pmetric.Metric, kind string, stale bool) pcommon.Map {
 		dp.SetFlags(flags)
 		dp.ExplicitBounds().FromRaw([]float64{1, 2})
 		dp.BucketCounts().FromRaw([]uint64{1, 1, 1})
-		dp.SetSum(3)
+		if !stale { // as the receiver
+			dp.SetSum(3)
+		}
 		return dp.Attributes()
 	case "summary":
 		if m.Type() == pmetric.MetricTypeEmpty {

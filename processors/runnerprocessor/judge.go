@@ -214,13 +214,17 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 		}
 	}
 	s := &series{
-		key: key, out: key, metric: m.name, component: stats, samples: pt.samples, lastSeen: now, batch: p.batch, timestamp: pt.timestamp, why: why,
-		rewritten: pl.rewritten, redacted: pl.secret,
+		key: key, lastSeen: now, timestamp: pt.timestamp,
+		samples: int32(pt.samples), batch: uint32(p.batch), //nolint:gosec // see touch
+		why: why, rewritten: pl.rewritten, redacted: pl.secret,
+	}
+	if pl.rewritten || p.tracker.legacy {
+		s.other = &otherKeys{out: key}
 	}
 	p.hash.begin(m.resource, m.stored, m.kind)
 	if pl.rewritten {
-		s.out = p.hash.labels(pl.labels)
-		if p.tracker.taken(key, s.out) {
+		s.other.out = p.hash.labels(pl.labels)
+		if p.tracker.taken(key, s.other.out) {
 			return droppedCollision, stats, nil
 		}
 	} else if p.tracker.taken(key, key) {
@@ -228,11 +232,14 @@ func (p *runnerProcessor) judgeNew(m *metricContext, pt point, key seriesKey, no
 	}
 	if p.tracker.legacy {
 		p.hash.begin(m.job, m.stored, m.kind)
-		s.legacy = p.hash.labels(pl.labels)
+		s.other.legacy = p.hash.labels(pl.labels)
 	}
 	// A stale marker that begins a series takes a place too, or it would be a way around the limits.
-	if !pt.stale || why != keptAlways {
+	if of := (metricOf{stats, m.name}); !pt.stale || why != keptAlways {
+		s.metric = p.tracker.metric(of)
 		p.tracker.admit(s)
+	} else {
+		s.metric = &metricStats{metricOf: of}
 	}
 	return why, stats, s
 }

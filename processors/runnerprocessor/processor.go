@@ -269,7 +269,8 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	key := p.hash.series(pt.attrs, p.target.ordered)
 	s := p.tracker.findAfter(p.last, key)
 	// A live series is never cut off, but a histogram that gets more buckets than there is room for is judged anew.
-	if s != nil && !pt.stale && pt.samples > s.samples && s.why != keptAlways && !p.tracker.room(s.metric, s.component, pt.samples-s.samples).kept() {
+	if s != nil && !pt.stale && pt.samples > int(s.samples) && s.why != keptAlways &&
+		!p.tracker.room(s.metric.metric, s.metric.component, pt.samples-int(s.samples)).kept() {
 		p.tracker.free(s)
 		s = nil
 	}
@@ -279,6 +280,9 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 		return false
 	}
 	verdict := pointVerdict{samples: int32(pt.samples)} //nolint:gosec // as above
+	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
+		verdict.samples = max(verdict.samples, int32(s.samples)) //nolint:gosec // as above
+	}
 	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
 	p.points = append(p.points, verdict)
 	if verdict.series == nil {
@@ -296,11 +300,11 @@ func (p *runnerProcessor) judgeLive(s *series, pt point, now int64) (reason, *co
 	case pt.stale:
 		p.tracker.free(s)
 	case s.repeats(p.batch, pt):
-		return droppedCollision, s.component, nil
+		return droppedCollision, s.metric.component, nil
 	default:
 		p.tracker.touch(s, now, p.batch, pt)
 	}
-	return s.why, s.component, s
+	return s.why, s.metric.component, s
 }
 
 // judgePending judges the points whose series are not live. It reports whether any is dropped or rewritten.

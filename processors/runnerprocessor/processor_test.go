@@ -387,6 +387,10 @@ func TestSamplesCounted(t *testing.T) {
 	h.scrape(toolManager(), `cpu_usage`, `histogram:http_request_duration_highr_seconds`, `summary:go_gc_duration_seconds`)
 	assert.Equal(t, map[string]int64{"tool-manager": 1 + 1 + 5 + 3}, h.metric("samples"))
 	assert.Equal(t, map[string]int64{"series": 50000, "series_per_metric": 10000, "series_per_component": 20000}, h.metric("series_limit"))
+
+	// The receiver leaves the sum out of the stale marker of a histogram, and the exporter puts it in again.
+	h.scrape(toolManager(), `histogram:http_request_duration_highr_seconds stale`, `summary:go_gc_duration_seconds stale`)
+	assert.Equal(t, map[string]int64{"tool-manager": 10 + 5 + 3 + 1}, h.metric("samples"))
 }
 
 // Names that all become kubiya_type, as many as a point may have: each gets a name of its own, and that does not take long.

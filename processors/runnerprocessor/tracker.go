@@ -8,23 +8,42 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// series is a live series: one that was kept, and has had neither a stale marker nor a ttl without a sample since.
+// series is a live series: one that was kept, and has had neither a stale marker nor a ttl without a sample since. There are tens of
+// thousands of them: what few need, or many share, is elsewhere.
 type series struct {
-	next      *series   // of another key in the same place
-	after     *series   // the one that came after it in its metric last time, a guess
-	key       seriesKey // of what came in
-	out       seriesKey // of what goes out; the same unless labels are rewritten
-	legacy    seriesKey // of what goes out without its instance; only with instance: organization
-	metric    string
-	component *componentStats
-	samples   int // how many Prometheus series it is
+	next      *series      // of another key in the same place
+	after     *series      // the one that came after it in its metric last time, a guess
+	key       seriesKey    // of what came in
+	metric    *metricStats // of which it is one
+	other     *otherKeys   // nil where it goes out as it came in
 	lastSeen  int64
-	batch     uint64 // in which it was seen last, and with which timestamp
-	timestamp pcommon.Timestamp
+	timestamp pcommon.Timestamp // of its last sample
+	batch     uint32            // in which it was seen last
+	samples   int32             // how many Prometheus series it is
 	why       reason
 	rewritten bool // labels are dropped, renamed or redacted
 	redacted  bool // a value looks like a secret
 	freed     bool // no longer live
+}
+
+// otherKeys are the identities of a series besides that of what came in.
+type otherKeys struct {
+	out    seriesKey // of what goes out
+	legacy seriesKey // of what goes out without its instance; only with instance: organization
+}
+
+// out is the identity under which the series goes out.
+func (s *series) out() seriesKey {
+	if s.other == nil {
+		return s.key
+	}
+	return s.other.out
+}
+
+// metricStats is a metric of one component, with its live series: what one component has of a metric takes no place of another's.
+type metricStats struct {
+	metricOf
+	live int
 }
 
 // tracker accounts for live series, exactly, and says whether there is room for another.
@@ -35,14 +54,14 @@ type tracker struct {
 	live      map[uint64]*series    // by half of key, which a map finds faster; the other half is in the series
 	rewritten map[seriesKey]*series // by out, only those whose out differs
 	total     int
-	byMetric  map[metricOf]int
+	byMetric  map[metricOf]*metricStats
 	byLegacy  map[seriesKey]int
 	colliding int
 	admitted  int // since the start
 	lastSweep int64
 }
 
-// metricOf is a metric of one component: what one component has of a metric takes no place of another's.
+// metricOf names a metric of one component.
 type metricOf struct {
 	component *componentStats
 	metric    string
@@ -51,7 +70,7 @@ type metricOf struct {
 func newTracker(limits LimitsConfig, legacy bool) *tracker {
 	return &tracker{
 		limits: limits, legacy: legacy,
-		live: map[uint64]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[metricOf]int{}, byLegacy: map[seriesKey]int{},
+		live: map[uint64]*series{}, rewritten: map[seriesKey]*series{}, byMetric: map[metricOf]*metricStats{}, byLegacy: map[seriesKey]int{},
 	}
 }
 
@@ -84,10 +103,27 @@ func (t *tracker) room(metric string, c *componentStats, n int) reason {
 		return droppedSeriesLimit
 	case over(t.limits.SeriesPerComponent, int(c.live.Load())+n):
 		return droppedComponentSeriesLimit
-	case over(t.limits.SeriesPerMetric, t.byMetric[metricOf{c, metric}]+n):
+	case over(t.limits.SeriesPerMetric, t.liveOf(metricOf{c, metric})+n):
 		return droppedMetricSeriesLimit
 	}
 	return keptScope
+}
+
+func (t *tracker) liveOf(m metricOf) int {
+	if of := t.byMetric[m]; of != nil {
+		return of.live
+	}
+	return 0
+}
+
+// metric returns what a series of a metric refers to.
+func (t *tracker) metric(m metricOf) *metricStats {
+	of := t.byMetric[m]
+	if of == nil {
+		of = &metricStats{metricOf: m}
+		t.byMetric[m] = of
+	}
+	return of
 }
 
 func over(limit, n int) bool { return limit > 0 && n > limit }
@@ -105,15 +141,15 @@ func (t *tracker) admit(s *series) {
 	t.admitted++
 	s.next = t.live[s.key[0]]
 	t.live[s.key[0]] = s
-	if s.out != s.key {
-		t.rewritten[s.out] = s
+	if out := s.out(); out != s.key {
+		t.rewritten[out] = s
 	}
-	t.count(s, s.samples)
+	t.count(s, int(s.samples))
 	if !t.legacy {
 		return
 	}
-	t.byLegacy[s.legacy]++
-	switch n := t.byLegacy[s.legacy]; {
+	t.byLegacy[s.other.legacy]++
+	switch n := t.byLegacy[s.other.legacy]; {
 	case n == 2:
 		t.colliding += 2
 	case n > 2:
@@ -124,32 +160,32 @@ func (t *tracker) admit(s *series) {
 // repeats reports whether a point gives the series a second sample with the same timestamp in one batch, as a series does that
 // comes in two scopes: a backend would refuse the request.
 func (s *series) repeats(batch uint64, pt point) bool {
-	return s.batch == batch && s.timestamp == pt.timestamp
+	return s.batch == uint32(batch) && s.timestamp == pt.timestamp //nolint:gosec // it comes again after 4 billion batches
 }
 
 // touch notes a sample of a live series. Its number of buckets may have changed.
 func (t *tracker) touch(s *series, now int64, batch uint64, pt point) {
-	s.lastSeen, s.batch, s.timestamp = now, batch, pt.timestamp
-	if pt.samples != s.samples {
-		t.count(s, pt.samples-s.samples)
-		s.samples = pt.samples
+	s.lastSeen, s.batch, s.timestamp = now, uint32(batch), pt.timestamp //nolint:gosec // see repeats
+	if n := int32(pt.samples); n != s.samples {                         //nolint:gosec // a point has no 2^31 buckets
+		t.count(s, int(n-s.samples))
+		s.samples = n
 	}
 }
 
 func (t *tracker) free(s *series) {
 	t.remove(s)
 	s.freed, s.after = true, nil
-	if s.out != s.key {
-		delete(t.rewritten, s.out)
+	if out := s.out(); out != s.key {
+		delete(t.rewritten, out)
 	}
-	t.count(s, -s.samples)
+	t.count(s, -int(s.samples))
 	if !t.legacy {
 		return
 	}
-	t.byLegacy[s.legacy]--
-	switch t.byLegacy[s.legacy] {
+	t.byLegacy[s.other.legacy]--
+	switch t.byLegacy[s.other.legacy] {
 	case 0:
-		delete(t.byLegacy, s.legacy)
+		delete(t.byLegacy, s.other.legacy)
 	case 1:
 		t.colliding -= 2
 	default:
@@ -177,10 +213,10 @@ func (t *tracker) remove(s *series) {
 
 func (t *tracker) count(s *series, n int) {
 	t.total += n
-	s.component.live.Add(int64(n))
-	t.byMetric[metricOf{s.component, s.metric}] += n
-	if t.byMetric[metricOf{s.component, s.metric}] == 0 {
-		delete(t.byMetric, metricOf{s.component, s.metric})
+	s.metric.component.live.Add(int64(n))
+	s.metric.live += n
+	if s.metric.live == 0 {
+		delete(t.byMetric, s.metric.metricOf)
 	}
 }
 
