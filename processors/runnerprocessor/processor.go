@@ -283,6 +283,9 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
 		verdict.samples = max(verdict.samples, int32(s.samples)) //nolint:gosec // as above
 	}
+	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
+		verdict.samples = max(verdict.samples, int32(s.samples)) //nolint:gosec // as above
+	}
 	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
 	p.points = append(p.points, verdict)
 	if verdict.series == nil {
