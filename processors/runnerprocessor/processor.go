@@ -281,10 +281,7 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	}
 	verdict := pointVerdict{samples: int32(pt.samples)} //nolint:gosec // as above
 	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
-		verdict.samples = max(verdict.samples, int32(s.samples)) //nolint:gosec // as above
-	}
-	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
-		verdict.samples = max(verdict.samples, int32(s.samples)) //nolint:gosec // as above
+		verdict.samples = max(verdict.samples, s.samples)
 	}
 	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
 	p.points = append(p.points, verdict)
