@@ -52,7 +52,9 @@ func readAccount(ctx context.Context, address string) (account, error) {
 		for _, m := range family.GetMetric() {
 			key := short
 			for _, l := range m.GetLabel() {
-				key += "{" + l.GetValue() + "}"
+				if l.GetName() != "exporter" { // there is one
+					key += "{" + l.GetValue() + "}"
+				}
 			}
 			a[key] += int(m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue())
 		}

@@ -255,6 +255,12 @@ func torn(cut func(offset, end int64) int64) func(*rig) {
 		r.pushed -= len(b.samples)
 		r.start()
 		r.front.set(nil)
+		r.settle()
+		r.rounds(1, fewSeries)
+		r.settle()
+		aside, err := os.ReadDir(filepath.Join(r.logDir, "damaged"))
+		require.NoError(r, err)
+		require.Empty(r, aside, "a torn tail is no damage")
 	}
 }
 
