@@ -33,6 +33,7 @@ import (
 type durableExporter struct {
 	cfg        *Config
 	set        component.TelemetrySettings
+	id         component.ID
 	version    string
 	profile    remotewrite.Profile
 	telemetry  *telemetry
@@ -54,7 +55,7 @@ func newExporter(set exporter.Settings, cfg *Config) (*durableExporter, error) {
 		return nil, fmt.Errorf("receiver: %w", err)
 	}
 	e := &durableExporter{
-		cfg: cfg, set: set.TelemetrySettings, version: set.BuildInfo.Version, profile: profile,
+		cfg: cfg, id: set.ID, set: set.TelemetrySettings, version: set.BuildInfo.Version, profile: profile,
 		translator: translate.New(translate.Settings{ResourceLabels: cfg.ResourceLabels, EscapeNames: cfg.Names == namesEscaped}),
 	}
 	if profile.CaseInsensitiveSeries {
@@ -80,7 +81,7 @@ func (e *durableExporter) start(ctx context.Context, host component.Host) error 
 	}
 	e.quarantine = e.setAside(delivery.QuarantineFolder, logger)
 	e.expired = e.setAside(delivery.ExpiredFolder, logger)
-	if e.telemetry, err = newTelemetry(e.set); err != nil {
+	if e.telemetry, err = newTelemetry(e.set, e.id); err != nil {
 		return errors.Join(err, e.log.Close())
 	}
 	e.telemetry.recovered(ctx, e.log.Recovery())

@@ -144,7 +144,7 @@ func TestCountsWhatItRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "the log cannot take the samples: log::max_bytes is reached")
 	require.Error(t, e.ConsumeMetrics(context.Background(), gauge(time.Now(), "a", "b")))
 	metadatatest.AssertEqualExporterDurableRemoteWriteRefusedSamples(t, telemetry, []metricdata.DataPoint[int64]{
-		{Value: 3, Attributes: attribute.NewSet(attribute.String("reason", reasonLogFull))},
+		{Value: 3, Attributes: attribute.NewSet(attribute.String("exporter", set.ID.String()), attribute.String("reason", reasonLogFull))},
 	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
 }
 

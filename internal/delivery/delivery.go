@@ -92,6 +92,7 @@ type Delivery struct {
 
 	maxSamples atomic.Int64 // learned from answers about size
 	protocol   atomic.Value // remotewrite.Protocol, learned
+	proven     atomic.Bool  // the receiver has said what it stored of a request of 2.0
 
 	settling sync.Mutex // samples move between the log's and the checkpoint's figures
 
@@ -128,9 +129,10 @@ func (d *Delivery) recall() {
 		d.cp.Change(func(c *samplelog.Checkpoint) { c.Remembered = samplelog.Remembered{Destination: d.cfg.Destination} })
 		return
 	}
-	if r.Protocol != "" && d.cfg.Fallback {
-		d.protocol.Store(remotewrite.Protocol(r.Protocol))
+	if r.Protocol == string(remotewrite.V1) && d.cfg.Fallback {
+		d.protocol.Store(remotewrite.V1)
 	}
+	d.proven.Store(r.Protocol == string(remotewrite.V2))
 	if r.MaxSamples > 0 {
 		d.maxSamples.Store(int64(min(r.MaxSamples, d.cfg.MaxSamples)))
 	}

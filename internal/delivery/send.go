@@ -50,7 +50,7 @@ func (s *sender) send(ctx context.Context) (time.Duration, error) {
 	now := s.d.cfg.Now()
 	s.d.observer.Attempt(statusText(answer), now.Sub(start), len(s.body), len(samples))
 	verdict := remotewrite.Classify(answer, remotewrite.Request{
-		Protocol: protocol, Samples: len(samples), Probing: s.d.cfg.Fallback, Strict: s.d.cfg.Strict, Profile: s.d.cfg.Profile, Now: now,
+		Protocol: protocol, Samples: len(samples), Probing: s.d.cfg.Fallback && !s.d.proven.Load(), Strict: s.d.cfg.Strict, Profile: s.d.cfg.Profile, Now: now,
 	})
 	return s.act(verdict, samples)
 }
@@ -146,6 +146,9 @@ func (s *sender) delivered(v remotewrite.Verdict, n int) {
 	}
 	if v.Deduplicated {
 		s.d.observer.Deduplicated()
+	}
+	if v.WrittenKnown && s.d.proven.CompareAndSwap(false, true) {
+		s.d.cp.Change(func(c *samplelog.Checkpoint) { c.Remembered.Protocol = string(remotewrite.V2) })
 	}
 	s.settled(func(t *samplelog.Totals, n uint64) {
 		missing = min(missing, n)

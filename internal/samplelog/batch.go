@@ -282,9 +282,20 @@ func (b *Batch) endRecord(start int) {
 	at[0], at[1], at[2], at[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
 }
 
-// written says that the segment now holds what the batch told it, and gives back what one huge batch took.
+// void says that the batch cannot be written: the next one goes to another segment.
+func (b *Batch) void() {
+	b.spoilt = true
+	b.release()
+}
+
+// written says that the segment now holds what the batch told it.
 func (b *Batch) written() {
 	b.firstSymbol, b.firstPair, b.firstSeries = len(b.table.symbols), len(b.table.pairs), len(b.table.series)
+	b.release()
+}
+
+// release gives back what one huge batch took.
+func (b *Batch) release() {
 	if cap(b.buf.B) > maxKept {
 		b.buf.B = nil
 	}

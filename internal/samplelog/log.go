@@ -161,13 +161,14 @@ func (l *Log) append(fill func(*Batch) error) (*group, error) {
 	if l.closed {
 		return nil, ErrClosed
 	}
-	if l.opts.MaxBytes > 0 && l.bytes() >= l.opts.MaxBytes {
-		return nil, &FullError{errMaxBytes}
-	}
 	if l.wantsSegment() {
 		if err := l.cut(); err != nil {
 			return nil, err
 		}
+	}
+	// Behind the cut: a segment that is written to is never deleted, however large one batch has made it.
+	if l.opts.MaxBytes > 0 && l.bytes() >= l.opts.MaxBytes {
+		return nil, &FullError{errMaxBytes}
 	}
 	l.batch.reset()
 	if err := fill(&l.batch); err != nil {
@@ -178,6 +179,7 @@ func (l *Log) append(fill func(*Batch) error) (*group, error) {
 	}
 	frame, err := l.batch.encode(l.buffered)
 	if err != nil {
+		l.batch.void() // or its definitions would be part of every later batch
 		return nil, err
 	}
 	if _, err := l.file.Write(frame); err != nil {
@@ -205,7 +207,7 @@ func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
 // wantsSegment says whether the next batch goes to a new segment.
 func (l *Log) wantsSegment() bool {
 	a := l.active()
-	return l.file == nil || l.written >= l.opts.SegmentBytes || len(l.batch.table.series) >= maxSeries ||
+	return l.file == nil || l.batch.spoilt || l.written > a.begin && l.written >= l.opts.SegmentBytes || len(l.batch.table.series) >= maxSeries ||
 		l.batch.renew && l.opts.Now().UnixMilli()-a.Created >= renewAfter.Milliseconds()
 }
 
