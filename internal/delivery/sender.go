@@ -33,6 +33,7 @@ type sender struct {
 	attempts       int // of the first pending range, in this process
 	notBefore      time.Time
 	interval       time.Duration
+	asideFailed    int    // times in a row that samples could not be set aside
 	isolated       int    // requests that were made to find bad samples in this batch
 	counted        uint64 // samples of the batch that are still to be sent although they are in the totals already
 	countedDropped uint64 // of those, samples that were dropped to make room
@@ -40,8 +41,9 @@ type sender struct {
 
 	oldest  atomic.Int64 // milliseconds
 	failing atomic.Pointer[string]
-	// When was last said that attempts fail, that the backlog is old, that samples are refused, that the checkpoint cannot be written.
-	warned, aged, refused, unstored time.Time
+	// When was last said that attempts fail, that the backlog is old, that samples are refused, that the checkpoint cannot be written, that
+	// samples are not kept.
+	warned, aged, refused, unstored, unkept time.Time
 }
 
 func newSender(d *Delivery, run samplelog.Run, shard int, state samplelog.ShardState) *sender {

@@ -66,15 +66,29 @@ const (
 	noteUnsendable = "remote write 1.0 has no form for native histograms with custom buckets"
 )
 
+// asideTries is how often it is tried to set samples aside. A disk that is full of backlog must not keep the backlog from being sent:
+// where there is still no room then, the samples are counted, and not kept.
+const asideTries = 5
+
 // putAside writes samples to one of the logs for what is not sent. Where that fails it returns how long to wait before another try:
-// nothing is settled until it can be done.
+// nothing is settled until it can be done, or has been given up.
 func (s *sender) putAside(to Aside, samples []samplelog.Sample, note string) time.Duration {
 	if len(samples) == 0 {
 		return 0
 	}
-	if err := to.Put(&s.batch.view, samples, note); err != nil {
+	err := to.Put(&s.batch.view, samples, note)
+	if err == nil {
+		s.asideFailed = 0
+		return 0
+	}
+	if s.asideFailed++; s.asideFailed < asideTries {
 		s.fail("setting samples aside: " + err.Error())
 		return s.pause(0)
+	}
+	if now := s.d.cfg.Now(); now.Sub(s.unkept) >= warnEvery {
+		s.unkept = now
+		s.d.cfg.Logger.Error("samples that are not sent cannot be set aside: they are counted and not kept, or nothing else would be sent",
+			"samples", len(samples), "why_not_sent", note, "error", err)
 	}
 	return 0
 }

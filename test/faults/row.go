@@ -40,6 +40,8 @@ type want struct {
 	counted map[string]int
 	// log are texts that the collector's log has.
 	log []string
+	// notKept says that there was no room to keep what was not sent.
+	notKept bool
 	// ended says that the row leaves no collector to look at, and has looked at everything itself.
 	ended bool
 }

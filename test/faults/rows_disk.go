@@ -52,6 +52,14 @@ func diskRows() []row {
 			want: want{dropped: map[string]int{"log_full": some}, log: []string{"the log is full: its oldest segment is dropped", logWorks}},
 		},
 		{
+			name: "full disk, poisoned sample", fault: "the disk is full of backlog when the receiver is back, and refuses a sample that there is no room to keep: the queue goes on",
+			inject: fullPoisoned,
+			want: want{
+				quarantined: map[string]int{"other": 1}, notKept: true,
+				log: []string{"the log takes no samples", "cannot be set aside", logUnblocked},
+			},
+		},
+		{
 			name: "full disk at the start", fault: "the disk is full when the collector starts: what the log holds is sent all the same", inject: startFull,
 			want: want{log: []string{"the log cannot be written; what it holds is sent all the same"}},
 		},
@@ -93,6 +101,38 @@ func fullDisk(onFull string, maxBytes int) func(*rig) {
 		}
 		r.settle()
 	}
+}
+
+// fullPoisoned fills the disk to the last byte, and has a sample in it that the receiver does not take.
+func fullPoisoned(r *rig) {
+	_, unmount, err := mountTmpfs(r.logDir, diskBytes)
+	require.NoError(r, err)
+	r.cleanup(unmount)
+	r.configure("log: {" + smallSegments + "}, batch: {max_samples: 1000}")
+	r.front.set(status(http.StatusServiceUnavailable))
+	r.start()
+	bad := r.next(seriesPerRound)
+	r.push(bad)
+	var pushing sync.WaitGroup
+	pushing.Go(func() {
+		defer func() { _ = recover() }() // the failure is noted
+		for range roundsToFill {
+			r.push(r.next(seriesPerRound))
+		}
+	})
+	r.awaitLog(logBlocked)
+	fill(r, filepath.Join(r.logDir, "somebody-else"))
+	r.front.set(func(c *call) {
+		for _, s := range c.samples() {
+			if s == bad.samples[7] {
+				c.answer(http.StatusBadRequest, "the gremlin does not like a sample")
+				return
+			}
+		}
+		c.forward()
+	})
+	pushing.Wait()
+	require.False(r, r.failedSoFar())
 }
 
 // untilFull waits until nothing more is accepted; false: until the oldest samples have made room.
