@@ -133,7 +133,7 @@ type RetryConfig struct {
 // SetAsideConfig bounds what is kept of samples that are not sent.
 type SetAsideConfig struct {
 	// MaxBytes is the size of the quarantine (samples that the receiver refused) and of the expired samples, in bytes, each on its own.
-	// The oldest are deleted above it; they stay counted. Default: 268435456 (256 MiB).
+	// The oldest are deleted above it; they stay counted. So does what a full disk has no room for after five attempts. Default: 268435456 (256 MiB).
 	MaxBytes int64 `mapstructure:"max_bytes"`
 }
 
