@@ -106,9 +106,10 @@ func (s *sender) act(v remotewrite.Verdict, samples []samplelog.Sample) (time.Du
 		s.fallBack(v)
 	case remotewrite.Split:
 		if n == 1 {
+			s.size.own = true
 			return s.refuse(v, samples), nil
 		}
-		s.d.learnSize(n/2, v.Text)
+		s.size.refused = v.Text
 		s.halve()
 	case remotewrite.Isolate:
 		s.isolated++
@@ -155,6 +156,7 @@ func (s *sender) delivered(v remotewrite.Verdict, n int) {
 		t.Acknowledged += n - missing
 		count(&t.Dropped, reasonPartial, missing)
 	})
+	s.size.fits = max(s.size.fits, n)
 	s.healthy()
 }
 
@@ -219,15 +221,21 @@ func unsendable(samples []samplelog.Sample, p remotewrite.Protocol) bool {
 	return slices.ContainsFunc(samples, func(x samplelog.Sample) bool { return !remotewrite.Sendable(&x, p) })
 }
 
+// size is what the answers to one batch say about the size of requests.
+type size struct {
+	refused string // an answer that speaks of size
+	fits    int    // samples of the largest request that was taken
+	own     bool   // a single sample was refused: it is large, not the requests
+}
+
 // learnSize remembers how many samples a request may have.
-func (d *Delivery) learnSize(samples int, answer string) {
-	samples = max(1, samples)
-	if int64(samples) >= d.maxSamples.Load() {
+func (d *Delivery) learnSize(s size) {
+	if s.refused == "" || s.own || s.fits == 0 || int64(s.fits) >= d.maxSamples.Load() {
 		return
 	}
-	d.maxSamples.Store(int64(samples))
-	d.cp.Change(func(c *samplelog.Checkpoint) { c.Remembered.MaxSamples = samples })
-	d.cfg.Logger.Info("the receiver does not take requests of this size: they get smaller", "max_samples", samples, "answer", answer)
+	d.maxSamples.Store(int64(s.fits))
+	d.cp.Change(func(c *samplelog.Checkpoint) { c.Remembered.MaxSamples = s.fits })
+	d.cfg.Logger.Info("the receiver does not take requests of this size: they get smaller", "max_samples", s.fits, "answer", s.refused)
 }
 
 func (d *Delivery) currentProtocol() remotewrite.Protocol {

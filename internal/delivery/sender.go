@@ -33,6 +33,7 @@ type sender struct {
 	attempts       int // of the first pending range, in this process
 	notBefore      time.Time
 	interval       time.Duration
+	size           size
 	asideFailed    int    // times in a row that samples could not be set aside
 	isolated       int    // requests that were made to find bad samples in this batch
 	counted        uint64 // samples of the batch that are still to be sent although they are in the totals already
@@ -61,6 +62,7 @@ func (s *sender) begin() {
 	s.batch.at, s.batch.seq = s.cursor.position()
 	s.batch.end, s.batch.endSeq = s.batch.at, s.batch.seq
 	s.body, s.attempts, s.isolated, s.counted, s.countedDropped = s.body[:0], 0, 0, 0, 0
+	s.size = size{}
 	s.since = time.Time{}
 	s.oldest.Store(0)
 }

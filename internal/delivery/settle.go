@@ -42,6 +42,7 @@ func (s *sender) settle() time.Duration {
 	if wait := s.putAside(s.d.quarantine, b.overLimit, remotewrite.ReasonLabelLimit+": "+noteOverLimit); wait > 0 {
 		return wait
 	}
+	s.d.learnSize(s.size)
 	s.frozen = nil
 	s.d.settling.Lock()
 	s.cursor.reader.SettleDropped(b.dropped[samplelog.ReasonFull] + s.countedDropped)

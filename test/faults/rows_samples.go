@@ -30,6 +30,11 @@ func sampleRows() []row {
 			want:   want{quarantined: map[string]int{"out_of_order": 1}, log: []string{"the receiver refuses samples for good"}},
 		},
 		{
+			name: "413 for a single sample", fault: "one sample is too large on its own: it is set aside, and requests do not get smaller for it",
+			inject: tooLargeAlone,
+			want:   want{quarantined: map[string]int{"too_large": 1}, log: []string{"the receiver refuses samples for good"}},
+		},
+		{
 			name: "409, rest stored", fault: "as Thanos: conflicts are 409, and the rest of the request is stored", inject: conflict,
 			want: want{quarantined: map[string]int{"duplicate": 1}, log: []string{"HTTP 409 Conflict"}},
 		},
@@ -110,6 +115,26 @@ func poison(fault func(*call)) func(*rig) {
 		require.Equal(r, b.samples[5000], kept[0].sample, "the quarantined sample")
 		require.Contains(r, kept[0].note, "HTTP 400 Bad Request: ", "the note of the quarantined sample")
 	}
+}
+
+func tooLargeAlone(r *rig) {
+	bad := r.next(1000)
+	r.front.set(func(c *call) {
+		for _, s := range c.samples() {
+			if s == bad.samples[777] {
+				c.answer(http.StatusRequestEntityTooLarge, "")
+				return
+			}
+		}
+		c.forward()
+	})
+	r.start()
+	r.push(bad)
+	r.settle()
+	before := len(r.front.all())
+	r.rounds(2, 1000)
+	r.settle()
+	require.LessOrEqual(r, len(r.front.all())-before, 4, "requests for two rounds of 1,000 samples")
 }
 
 // asideSample is a sample that was set aside, and why.
