@@ -7,7 +7,7 @@ import "math/bits"
 // index finds numbers by a hash of what they stand for. Numbers with the same hash have to be compared by the caller. The zero
 // value is an empty index.
 type index struct {
-	slots []slot // a power of two of them, at most three quarters used
+	slots []slot // a power of two of them, at most seven eighths used: what comes again is found without looking here
 	used  int
 }
 
@@ -41,7 +41,7 @@ func (x *index) next(s *search) (uint32, bool) {
 }
 
 func (x *index) add(hash, id uint32) {
-	if (x.used+1)*4 > len(x.slots)*3 {
+	if (x.used+1)*8 > len(x.slots)*7 {
 		x.grow()
 	}
 	x.put(slot{hash, id + 1})
