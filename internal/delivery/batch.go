@@ -3,6 +3,7 @@
 package delivery
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -24,16 +25,13 @@ type batch struct {
 	overLimit  []samplelog.Sample
 	dropped    map[string]uint64
 
-	segment uint64  // that the samples are from: references and view belong to it
-	stamp   uint32  // of this batch in places
-	places  []place // by series
-	merged  bool    // a series has several samples
-	oldest  int64   // the earliest time of a sample, milliseconds
-	newest  int64   // the latest
+	segment uint64   // that the samples are from: references and view belong to it
+	stamp   uint32   // of this batch in stamps
+	stamps  []uint32 // by series: of the last batch that had a sample of it
+	merged  bool     // a series has several samples
+	oldest  int64    // the earliest time of a sample, milliseconds
+	newest  int64    // the latest
 }
-
-// place says where the first sample of a series is in the batch that has the stamp.
-type place struct{ stamp, first uint32 }
 
 func (b *batch) reset() {
 	clear(b.samples)
@@ -44,7 +42,7 @@ func (b *batch) reset() {
 	b.dropped, b.merged, b.segment, b.oldest, b.newest = nil, false, 0, 0, 0
 	b.view = samplelog.View{}
 	if b.stamp++; b.stamp == 0 { // after four billion batches
-		clear(b.places)
+		clear(b.stamps)
 		b.stamp = 1
 	}
 }
@@ -143,13 +141,13 @@ func (b *batch) take(s *samplelog.Sample, l limits) bool {
 		b.overLimit = append(b.overLimit, *s)
 		return true
 	}
-	if int(s.Ref) >= len(b.places) {
-		b.places = append(b.places, make([]place, int(s.Ref)+1-len(b.places))...)
+	if int(s.Ref) >= len(b.stamps) {
+		b.stamps = append(b.stamps, make([]uint32, int(s.Ref)+1-len(b.stamps))...)
 	}
-	p := &b.places[s.Ref]
+	stamp := &b.stamps[s.Ref]
 	switch {
-	case p.stamp != b.stamp:
-		*p = place{b.stamp, uint32(len(b.samples))} //nolint:gosec // at most maxSamples
+	case *stamp != b.stamp:
+		*stamp = b.stamp
 	case !l.merge:
 		return false
 	default:
@@ -172,10 +170,10 @@ func (b *batch) drop(reason string, n uint64) {
 	b.dropped[reason] += n
 }
 
-// arrange puts the samples of each series next to each other, the series in the order in which they came.
+// arrange puts the samples of each series next to each other, the series in the order in which the segment got to know them.
 func (b *batch) arrange() {
 	if !b.merged {
 		return
 	}
-	slices.SortStableFunc(b.samples, func(x, y samplelog.Sample) int { return int(b.places[x.Ref].first) - int(b.places[y.Ref].first) })
+	slices.SortStableFunc(b.samples, func(x, y samplelog.Sample) int { return cmp.Compare(x.Ref, y.Ref) })
 }
