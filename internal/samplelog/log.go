@@ -161,13 +161,13 @@ func (l *Log) append(fill func(*Batch) error) (*group, error) {
 	if l.closed {
 		return nil, ErrClosed
 	}
-	if l.wantsSegment() {
+	full := l.opts.MaxBytes > 0 && l.bytes() >= l.opts.MaxBytes
+	if l.wantsSegment() { // also where it is full: a segment that is written to is never deleted, however large one batch has made it
 		if err := l.cut(); err != nil {
 			return nil, err
 		}
 	}
-	// Behind the cut: a segment that is written to is never deleted, however large one batch has made it.
-	if l.opts.MaxBytes > 0 && l.bytes() >= l.opts.MaxBytes {
+	if full {
 		return nil, &FullError{errMaxBytes}
 	}
 	l.batch.reset()

@@ -174,8 +174,12 @@ func (l *Log) firstHeader() header {
 					h.Base[shard] = max(h.Base[shard], s.sent())
 				}
 			}
+			if total := h.total(); total < state.Accepted { // which shards had them is not known any more
+				h.Base[0] += state.Accepted - total
+			}
 			return h
 		}
+		h.Before = max(h.Before, state.Accepted)
 	}
 	h.Run = h.Segment
 	return h

@@ -134,13 +134,23 @@ func (l *Log) markDamaged(id uint64) {
 	}
 }
 
-// vanished forgets a segment whose file somebody else has deleted.
+// vanished forgets a segment whose file somebody else has deleted. The one that is written to stays until there is another.
 func (l *Log) vanished(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if a := l.active(); a.Segment == id {
+		if l.file != nil { // what would be written to it would be gone
+			l.fail(errDeleted)
+		}
+		if l.begin() != nil {
+			return // the next batch tries it again
+		}
+	}
 	l.opts.Logger.Error("a segment of the log has been deleted by somebody else: its samples are counted as dropped", "segment", id)
-	l.segments = slices.DeleteFunc(l.segments, func(s *segment) bool { return s.Segment == id && s != l.segments[len(l.segments)-1] })
+	l.segments = slices.DeleteFunc(l.segments, func(s *segment) bool { return s.Segment == id })
 }
+
+var errDeleted = errors.New("somebody else has deleted its file")
 
 func (l *Log) view(t *table) View {
 	l.mu.Lock()

@@ -106,10 +106,14 @@ type segment struct {
 }
 
 // total is how many samples were accepted up to the end of the segment.
-func (s *segment) total() uint64 {
-	n := s.Before
-	for _, next := range s.next {
-		n += next
+func (s *segment) total() uint64 { return sum(s.Before, s.next) }
+
+// total is how many samples had been accepted when the segment was begun.
+func (h *header) total() uint64 { return sum(h.Before, h.Base) }
+
+func sum(n uint64, more []uint64) uint64 {
+	for _, m := range more {
+		n += m
 	}
 	return n
 }

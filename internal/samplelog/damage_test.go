@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package samplelog
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A batch that cannot be written because of what it defines must not keep those behind it from being written.
+func TestTooManyDefinitionsConcernOneBatch(t *testing.T) {
+	l, err := Open(testOptions(t.TempDir()))
+	require.NoError(t, err)
+	value := strings.Repeat("x", 1<<20)
+	err = l.Append(context.Background(), func(b *Batch) error {
+		for i := range maxDefinitions >> 20 {
+			b.Sample(b.Series([]Symbol{b.Symbol("series"), b.Symbol(fmt.Sprint(i, value))}, Metadata{}), 0, 1, 1)
+		}
+		return nil
+	})
+	require.ErrorContains(t, err, "64 MiB of new series and their labels in one batch, at most 64 MiB are possible: send smaller batches")
+	appendSamples(t, l, 2, 2)
+	times, lost := readAll(t, l.Reader(l.Runs(0)[0], 0, Position{}, 0))
+	require.Equal(t, []int64{2, 2}, times)
+	require.Zero(t, lost)
+	require.Less(t, cap(l.batch.defs.B), maxKept)
+	require.NoError(t, l.Close())
+}
+
+// A batch that is as large as the log may be is delivered, and makes room for the next one.
+func TestBatchAsLargeAsTheLog(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	opts.SegmentBytes, opts.MaxBytes, opts.OnFull = 1<<10, 4<<10, Refuse
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 2000, 1)
+	require.Greater(t, l.Stats().Bytes, opts.MaxBytes)
+	var full *FullError
+	require.ErrorAs(t, l.Append(context.Background(), func(*Batch) error { return nil }), &full)
+	require.ErrorAs(t, l.Append(context.Background(), func(*Batch) error { return nil }), &full)
+	require.Equal(t, 2, l.Stats().Segments)
+	r := l.Reader(l.Runs(0)[0], 0, Position{}, 0)
+	defer r.Close()
+	times, lost := readAll(t, r)
+	require.Len(t, times, 2000)
+	require.Zero(t, lost)
+	at, _ := r.Position()
+	l.Release(l.Runs(0)[0].ID, 0, at)
+	appendSamples(t, l, 1, 2)
+	require.NoError(t, l.Close())
+}
+
+// Somebody deletes the segment that is written to: what it held is counted, and nothing is accepted into a file without a name.
+func TestSegmentThatIsWrittenToIsDeleted(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	opts.SegmentBytes = 1 << 20
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 3, 1)
+	require.NoError(t, os.Remove(filepath.Join(opts.Dir, segmentName(1))))
+	r := l.Reader(l.Runs(0)[0], 0, Position{}, 0)
+	defer r.Close()
+	_, err = r.Next()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	appendSamples(t, l, 2, 2)
+	times, lost := readAll(t, r)
+	require.Equal(t, []int64{2, 2}, times)
+	require.Equal(t, uint64(3), lost)
+	require.NoError(t, l.Close())
+
+	l, err = Open(opts)
+	require.NoError(t, err)
+	require.Equal(t, uint64(5), l.Stats().Accepted)
+	require.NoError(t, l.Close())
+}
+
+// The end of the log is lost that the checkpoint tells of: the samples are counted as dropped, not forgotten.
+func TestLostEndIsCounted(t *testing.T) {
+	for _, shards := range []int{1, 2} {
+		opts := testOptions(t.TempDir())
+		opts.SegmentBytes = 1 << 20
+		l, err := Open(opts)
+		require.NoError(t, err)
+		appendSamples(t, l, 3, 1)
+		end := l.Stats().Bytes
+		appendSamples(t, l, 4, 2)
+		l.Checkpointer().Change(func(c *Checkpoint) { c.Accepted, c.NextSegment = l.Stats().Accepted, l.Stats().Next })
+		require.NoError(t, l.Checkpointer().Store())
+		require.NoError(t, l.Close())
+		require.NoError(t, os.Truncate(filepath.Join(opts.Dir, segmentName(1)), end))
+
+		opts.Shards = shards
+		l, err = Open(opts)
+		require.NoError(t, err)
+		require.Equal(t, uint64(7), l.Stats().Accepted)
+		runs := l.Runs(0)
+		if shards == 2 {
+			require.Equal(t, uint64(7), l.Before(runs[1].ID))
+		} else {
+			times, lost := readAll(t, l.Reader(runs[0], 0, Position{}, 0))
+			require.Len(t, times, 3)
+			require.Equal(t, uint64(4), lost)
+		}
+		require.NoError(t, l.Close())
+	}
+}
