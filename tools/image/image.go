@@ -30,7 +30,7 @@ func imageConfig(version string) v1.Config {
 		WorkingDir: "/",
 		Entrypoint: []string{"/" + binaryPath},
 		Cmd:        []string{"--config=/" + configPath},
-		Env:        []string{"PATH=/"},
+		Env:        []string{"PATH=/", "GOGC=50"},
 		ExposedPorts: map[string]struct{}{
 			"4317/tcp":  {}, // OTLP over gRPC
 			"4318/tcp":  {}, // OTLP over HTTP

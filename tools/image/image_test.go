@@ -105,7 +105,7 @@ func TestImage(t *testing.T) {
 			assert.Equal(t, "65532:65532", config.Config.User)
 			assert.Equal(t, []string{"/otelcol-runner"}, config.Config.Entrypoint)
 			assert.Equal(t, []string{"--config=/etc/otelcol-runner/collector.yaml"}, config.Config.Cmd)
-			assert.Equal(t, []string{"PATH=/"}, config.Config.Env)
+			assert.Equal(t, []string{"PATH=/", "GOGC=50"}, config.Config.Env)
 			assert.Equal(t, "linux/amd64", config.Platform().String())
 			assert.True(t, config.Created.Equal(epoch))
 

@@ -171,7 +171,7 @@ func (p promise) bound() string {
 }
 
 var titles = map[string]string{
-	oursV1: "ours, remote write 1.0", oursV2: "ours, remote write 2.0", legacy: "legacy shape",
+	oursV1: "ours, remote write 1.0", oursV2: "ours, remote write 2.0", oursPlain: "ours, 1.0, Go's default GC", legacy: "legacy shape",
 	leanest: "leanest stock pipeline", agent: "Prometheus agent",
 }
 

@@ -24,17 +24,20 @@ var configFiles embed.FS
 
 // The names of the sides, as they are in the figures.
 const (
-	oursV1  = "ours_v1"
-	oursV2  = "ours_v2"
-	legacy  = "legacy"
-	leanest = "leanest"
-	agent   = "agent"
+	oursV1 = "ours_v1"
+	oursV2 = "ours_v2"
+	// oursPlain is remote write 1.0 without the environment that the image sets: with Go's default for the garbage collector.
+	oursPlain = "ours_default_gc"
+	legacy    = "legacy"
+	leanest   = "leanest"
+	agent     = "agent"
 )
 
 const (
 	collectorPath  = "bin/otelcol-runner"
 	prometheusPath = "bin/prometheus"
 	referencePath  = "configs/collector.yaml"
+	imagePath      = "Dockerfile"
 	organization   = "acme"
 	runner         = "runner-eu-1"
 	namespace      = "runner"
@@ -46,7 +49,7 @@ const (
 )
 
 // sides are what is compared, in the order of the table.
-var sides = []string{oursV1, oursV2, legacy, leanest, agent}
+var sides = []string{oursV1, oursV2, oursPlain, legacy, leanest, agent}
 
 // settings are what the configuration of a side is rendered from.
 type settings struct {
@@ -112,9 +115,9 @@ func command(ctx context.Context, side string, s settings) (cmd *exec.Cmd, ready
 	}
 	name, args := side+".yaml", []string{}
 	switch side {
-	case oursV1, oursV2:
+	case oursV1, oursV2, oursPlain:
 		name, args = "ours.yaml", []string{"--config=" + referencePath}
-		s.Protocol = map[string]string{oursV1: "1.0", oursV2: "2.0"}[side]
+		s.Protocol = map[string]string{oursV1: "1.0", oursV2: "2.0", oursPlain: "1.0"}[side]
 	}
 	path, err := writeConfig(name, s)
 	if err != nil {
@@ -122,7 +125,30 @@ func command(ctx context.Context, side string, s settings) (cmd *exec.Cmd, ready
 	}
 	cmd = exec.CommandContext(ctx, collectorPath, append(args, "--config="+path)...) //nolint:gosec // what is measured
 	cmd.Env = append(os.Environ(), "RUNNER_ORGANIZATION="+organization, "RUNNER_NAME="+runner, "RUNNER_NAMESPACE="+namespace, "REMOTE_WRITE_URL="+s.URL)
+	if side == oursV1 || side == oursV2 {
+		env, err := imageEnv()
+		if err != nil {
+			return nil, "", err
+		}
+		cmd.Env = append(cmd.Env, env...)
+	}
 	return cmd, "http://" + s.Health + "/", nil
+}
+
+// imageEnv is what the image sets for the collector, which is measured as it ships; Prometheus sets its own garbage collector from its
+// configuration.
+func imageEnv() ([]string, error) {
+	text, err := os.ReadFile(imagePath)
+	if err != nil {
+		return nil, fmt.Errorf("reading what the image sets: %w", err)
+	}
+	var env []string
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(strings.TrimSpace(line), "ENV "); found && !strings.HasPrefix(rest, "PATH=") {
+			env = append(env, strings.Fields(rest)...)
+		}
+	}
+	return env, nil
 }
 
 func agentCommand(ctx context.Context, s settings) (*exec.Cmd, string, error) {
