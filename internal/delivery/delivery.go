@@ -194,6 +194,7 @@ func (d *Delivery) begin(run samplelog.Run) []*sender {
 		if c.Run != run.ID || len(c.Shards) != run.Shards {
 			c.Run, c.Shards = run.ID, make([]samplelog.ShardState, run.Shards)
 		}
+		c.Before = d.log.Before(run.ID)
 		d.balance(c, run)
 	})
 	state := d.cp.Load()

@@ -36,6 +36,7 @@ type sender struct {
 	size           size
 	asideFailed    int    // times in a row that samples could not be set aside
 	isolated       int    // requests that were made to find bad samples in this batch
+	unread         int    // how often in a row the log could not be read
 	counted        uint64 // samples of the batch that are still to be sent although they are in the totals already
 	countedDropped uint64 // of those, samples that were dropped to make room
 	dirty          bool   // the checkpoint has changes that are not stored
@@ -154,9 +155,10 @@ func (s *sender) collect(now time.Time, flushing bool) (time.Duration, error) {
 		full = true
 	case errors.Is(err, samplelog.ErrNothingNew):
 	case err != nil:
-		s.fail("reading the log: " + err.Error())
-		return s.pause(0), nil
+		wait, _ := s.unreadable(err)
+		return wait, nil
 	}
+	s.unread = 0
 	if !s.batch.taken() {
 		s.passSegments()
 		s.store()
@@ -173,6 +175,19 @@ func (s *sender) collect(now time.Time, flushing bool) (time.Duration, error) {
 	}
 	s.freeze(l)
 	return 0, nil
+}
+
+// maxUnread is how often the log is read in vain before the rest of the segment is given up: longer than a disk hiccups.
+const maxUnread = 10
+
+// unreadable is for an error of the file system. It returns how long to wait before another try, and whether there will be none.
+func (s *sender) unreadable(err error) (wait time.Duration, gaveUp bool) {
+	s.fail("reading the log: " + err.Error())
+	if s.unread++; s.unread >= maxUnread {
+		s.unread, gaveUp = 0, true
+		s.cursor.reader.GiveUp()
+	}
+	return s.pause(0), gaveUp
 }
 
 // passSegments moves the position of a shard that has nothing in the segments it has read, so that they can be deleted.
@@ -234,11 +249,15 @@ func (s *sender) restore(now time.Time) (time.Duration, error) {
 	switch {
 	case err == nil, errors.Is(err, samplelog.ErrNothingNew), errors.Is(err, samplelog.ErrEndOfRun):
 	default:
-		s.fail("reading the log: " + err.Error())
+		wait, gaveUp := s.unreadable(err)
+		if gaveUp {
+			break // with what could be read of it
+		}
 		s.cursor = cursor{reader: s.d.log.Reader(s.segments, s.shard, s.batch.at, s.batch.seq)}
 		s.begin()
-		return s.pause(0), nil
+		return wait, nil
 	}
+	s.unread = 0
 	s.batch.arrange()
 	s.oldest.Store(s.batch.oldest)
 	s.countLost()
@@ -289,7 +308,7 @@ func (s *sender) change(f func(c *samplelog.Checkpoint, own *samplelog.ShardStat
 		if f != nil {
 			f(c, own)
 		}
-		own.Frozen = s.frozen
+		own.Frozen = s.frozen.Clone() // other shards write the checkpoint while this one changes its batch
 	})
 	s.dirty = true
 }

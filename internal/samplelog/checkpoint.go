@@ -73,8 +73,9 @@ type Checkpoint struct {
 	Accepted    uint64 `json:"accepted"`
 	NextSegment uint64 `json:"next_segment"`
 	Totals      Totals `json:"totals"`
-	// Run is the run of segments that is being sent. Those before it are settled.
+	// Run is the run of segments that is being sent. Those before it are settled, with all Before samples of theirs.
 	Run    uint64       `json:"run"`
+	Before uint64       `json:"before"`
 	Shards []ShardState `json:"shards"`
 	// Remembered is what the receiver has taught; Destination says which receiver, so that another one is asked anew.
 	Remembered Remembered `json:"remembered"`
@@ -123,16 +124,22 @@ type Frozen struct {
 	Settled uint64 `json:"settled,omitempty"`
 }
 
+// Clone returns a copy that shares nothing, or nil of nil.
+func (f *Frozen) Clone() *Frozen {
+	if f == nil {
+		return nil
+	}
+	own := *f
+	own.Pending = append([][2]int(nil), f.Pending...)
+	return &own
+}
+
 // Clone returns a copy that shares nothing.
 func (c Checkpoint) Clone() Checkpoint {
 	c.Totals = c.Totals.Clone()
 	c.Shards = append([]ShardState(nil), c.Shards...)
 	for i := range c.Shards {
-		if f := c.Shards[i].Frozen; f != nil {
-			own := *f
-			own.Pending = append([][2]int(nil), f.Pending...)
-			c.Shards[i].Frozen = &own
-		}
+		c.Shards[i].Frozen = c.Shards[i].Frozen.Clone()
 	}
 	return c
 }

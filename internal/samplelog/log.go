@@ -91,8 +91,11 @@ type Log struct {
 	pending  []uint64   // by shard of that run: dropped to make room, not yet passed by the reader
 	recovery Recovery
 	first    header // of the segment that this process began with
-	fullSaid time.Time
-	blocked  bool // it has been logged that batches wait, and not yet that they do not
+	// salvaged is, by shard, the number behind the last sample that was found in segment salvagedID, the last that was set aside.
+	salvaged   []uint64
+	salvagedID uint64
+	fullSaid   time.Time
+	blocked    bool // it has been logged that batches wait, and not yet that they do not
 
 	kick chan struct{}
 	done chan struct{} // closed when the goroutine has ended

@@ -59,9 +59,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	if err := l.recover(found); err != nil {
-		return err
-	}
+	l.recover(found)
 	l.segments = found
 	l.first = l.firstHeader()
 	err = l.create(l.first)
@@ -87,16 +85,17 @@ func listSegments(fs FS, dir string, aside func(name string, cause error) error)
 			continue
 		}
 		s, err := openSegment(fs, dir, name)
-		if errors.Is(err, errDamaged) {
+		var newer *VersionError
+		switch {
+		case err == nil:
+			found = append(found, s)
+		case errors.As(err, &newer):
+			return nil, fmt.Errorf("opening the log: %w", err)
+		default: // damaged, or the disk does not give it back
 			if err := aside(name, err); err != nil {
 				return nil, err
 			}
-			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("opening the log: %w", err)
-		}
-		found = append(found, s)
 	}
 	for i, s := range found[:max(0, len(found)-1)] {
 		successor := found[i+1]
@@ -108,9 +107,7 @@ func listSegments(fs FS, dir string, aside func(name string, cause error) error)
 			}
 		}
 		// The end of a run, or the segment before one that is missing: only its batches say how many samples it has.
-		if _, err := s.scan(fs); err != nil {
-			return nil, fmt.Errorf("reading the log: %w", err)
-		}
+		s.scan(fs)
 	}
 	return found, nil
 }
@@ -124,22 +121,26 @@ func (l *Log) setAside(name string, cause error) error {
 		return fmt.Errorf("setting a damaged segment aside: %w", err)
 	}
 	l.recovery.SetAside = append(l.recovery.SetAside, name)
+	if id, _ := segmentID(name); id > l.salvagedID { // they come in order
+		l.salvagedID, l.salvaged = id, salvage(l.opts.FS, to)
+	}
 	return nil
 }
 
 // recover looks at the last segment, which a crash may have torn, and makes what it holds durable: a process that was killed
 // may have left it in the page cache.
-func (l *Log) recover(found []*segment) error {
+func (l *Log) recover(found []*segment) {
 	if len(found) == 0 {
-		return nil
+		return
 	}
 	last := found[len(found)-1]
-	t, err := last.scan(l.opts.FS)
-	if err != nil {
-		return fmt.Errorf("reading the log: %w", err)
-	}
+	t := last.scan(l.opts.FS)
 	l.recovery.Batches, l.recovery.DamagedBytes, l.recovery.TornBytes = t.batches, t.damaged, t.cut
-	if t.cut > 0 {
+	switch {
+	case t.failed != nil:
+		l.opts.Logger.Error("the disk does not give back the end of the log: what is missing is counted as dropped",
+			"file", last.path, "bytes", t.cut, "records_kept", t.batches, "error", t.failed)
+	case t.cut > 0:
 		l.recovery.TornBatches = 1
 		l.opts.Logger.Warn("the log ends in a batch that was not written to its end and not acknowledged: it is left out",
 			"file", last.path, "records", 1, "bytes", t.cut, "records_kept", t.batches)
@@ -149,17 +150,19 @@ func (l *Log) recover(found []*segment) error {
 			"file", last.path, "bytes", t.damaged)
 	}
 	f, err := l.opts.FS.OpenReadWrite(last.path)
-	if err != nil {
-		return fmt.Errorf("opening the log: %w", err)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
 	}
-	return errors.Join(f.Sync(), f.Close())
+	if err != nil {
+		l.opts.Logger.Error("the end of the log cannot be made durable: it may not outlive a power failure", "file", last.path, "error", err)
+	}
 }
 
 // firstHeader is the header of the segment that this process begins with: another run where the number of shards is another.
 func (l *Log) firstHeader() header {
 	state := l.cp.Load()
 	h := header{
-		Version: formatVersion, Segment: max(1, state.NextSegment), Created: l.opts.Now().UnixMilli(),
+		Version: formatVersion, Segment: max(1, state.NextSegment, l.salvagedID+1), Created: l.opts.Now().UnixMilli(),
 		Shards: l.opts.Shards, Before: state.Accepted, Base: make([]uint64, l.opts.Shards),
 	}
 	if n := len(l.segments); n > 0 {
@@ -174,12 +177,23 @@ func (l *Log) firstHeader() header {
 					h.Base[shard] = max(h.Base[shard], s.sent())
 				}
 			}
+			if l.salvagedID > last.Segment {
+				for shard := range h.Base {
+					h.Base[shard] = max(h.Base[shard], l.salvaged[shard])
+				}
+			}
 			if total := h.total(); total < state.Accepted { // which shards had them is not known any more
 				h.Base[0] += state.Accepted - total
 			}
 			return h
 		}
 		h.Before = max(h.Before, state.Accepted)
+	} else if l.salvagedID > 0 {
+		total := state.Before
+		for _, next := range l.salvaged {
+			total += next
+		}
+		h.Before = max(h.Before, total)
 	}
 	h.Run = h.Segment
 	return h

@@ -126,6 +126,19 @@ func (r *Reader) SettleDropped(n uint64) {
 	r.passed -= min(r.passed, n)
 }
 
+// GiveUp goes to the end of the segment, of which the file system does not give the rest back. What was not read is lost.
+func (r *Reader) GiveUp() {
+	s, end, err := r.segment()
+	if err != nil {
+		return
+	}
+	r.log.markDamaged(s.Segment)
+	r.log.opts.Logger.Error("the disk does not give back a part of the log: the samples in it are counted as dropped, the segment is kept aside",
+		"file", s.path, "offset", r.at.Offset, "bytes", end-r.at.Offset)
+	r.Close()
+	r.at = Position{Segment: s.Segment, Offset: max(end, r.at.Offset)}
+}
+
 // Skip says that the samples before a number are accounted for, although they were not read.
 func (r *Reader) Skip(seq uint64) { r.seq = max(r.seq, seq) }
 

@@ -154,41 +154,72 @@ type tail struct {
 	batches int
 	cut     int64 // bytes behind the last whole batch
 	damaged int64 // bytes between whole batches
+	failed  error // why it was not read to its end
 }
 
 // scan reads all batches of a segment that a crash may have torn, and sets its end and counts by what it finds.
-func (s *segment) scan(fs FS) (tail, error) {
+func (s *segment) scan(fs FS) tail {
 	var found tail
+	limit, end := s.end, s.begin // end is behind the last whole batch
 	f, err := fs.Open(s.path)
 	if err != nil {
-		return found, err
+		found.failed, limit = err, s.begin
+	} else {
+		defer func() { _ = f.Close() }() // opened for reading
 	}
-	defer func() { _ = f.Close() }() // opened for reading
 	r := frameReader{file: f}
-	limit := s.end
-	end := s.begin // behind the last whole batch
 	for offset := s.begin; offset < limit; {
 		payload, next, err := r.frame(offset, limit)
 		if err == nil {
 			err = s.count(payload)
 		}
+		if errors.Is(err, errDamaged) {
+			if offset, err = r.resync(offset+1, limit); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			found.failed = err
+			break
+		}
+		found.batches++
+		found.damaged += offset - end
+		offset, end = next, next
+	}
+	found.cut = s.end - end
+	s.end = end
+	s.damaged = s.damaged || found.damaged > 0 || found.failed != nil
+	return found
+}
+
+// salvage returns, by shard, the number behind the last sample of a file without a readable header, as far as its batches can be found.
+func salvage(fs FS, path string) []uint64 {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }() // opened for reading
+	size, err := f.Size()
+	if err != nil {
+		return nil
+	}
+	s := segment{header: header{Shards: maxShards}, next: make([]uint64, maxShards)}
+	r := frameReader{file: f}
+	for offset := int64(0); offset < size; {
+		payload, next, err := r.frame(offset, size)
 		switch {
 		case err == nil:
-			found.batches++
-			found.damaged += offset - end
-			offset, end = next, next
+			_ = s.count(payload) // what is no batch has no samples
+			offset = next
 		case errors.Is(err, errDamaged):
-			if offset, err = r.resync(offset+1, limit); err != nil {
-				return found, err
+			if offset, err = r.resync(offset+1, size); err != nil {
+				return s.next
 			}
 		default:
-			return found, err
+			return s.next
 		}
 	}
-	found.cut = limit - end
-	s.end = end
-	s.damaged = s.damaged || found.damaged > 0
-	return found, nil
+	return s.next
 }
 
 // count takes the numbers of a batch's samples into next.

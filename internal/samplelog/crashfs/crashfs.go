@@ -60,7 +60,7 @@ func (f *FS) Crash(rng *rand.Rand, keepAll bool) {
 	f.crash(keepAll)
 }
 
-// Fail makes operations return errors: fail is asked before each one that writes.
+// Fail makes operations return errors: fail is asked before each one that writes, and before each read of a file.
 func (f *FS) Fail(fail func(op, name string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,6 +109,15 @@ func (f *FS) write(op, name string, do func() error, partly func()) error {
 	}
 	f.crash(false)
 	return ErrCrashed
+}
+
+func (f *FS) failed(op, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail == nil {
+		return nil
+	}
+	return f.fail(op, name)
 }
 
 func (f *FS) crashed() error {
@@ -243,6 +252,9 @@ func (h *handle) WriteAt(p []byte, at int64) (n int, err error) {
 // ReadAt implements samplelog.File.
 func (h *handle) ReadAt(p []byte, at int64) (int, error) {
 	if err := h.fs.crashed(); err != nil {
+		return 0, err
+	}
+	if err := h.fs.failed("read", h.name); err != nil {
 		return 0, err
 	}
 	return h.File.ReadAt(p, at)
