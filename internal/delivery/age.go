@@ -45,11 +45,9 @@ func (s *sender) outdated(now time.Time) age {
 func (s *sender) thaw() {
 	s.frozen = nil
 	s.change(nil)
-	at, seq := s.batch.at, s.batch.seq
-	s.cursor.reader.Close()
-	s.cursor = cursor{reader: s.d.log.Reader(s.segments, s.shard, at, seq)}
-	s.begin()
-	s.notBefore, s.interval = time.Time{}, 0
+	since := s.since
+	s.rewind()
+	s.since = since // it has waited for more samples already; and the receiver's pause goes on
 }
 
 // leaveRest sets aside, or drops, what is pending of a batch, and returns how long to wait before it is tried again; 0: it is done.

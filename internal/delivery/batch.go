@@ -123,7 +123,8 @@ func (c *cursor) fill(b *batch, l limits) (full bool, err error) {
 
 // take puts one sample where it belongs; false means that it does not fit the batch any more.
 func (b *batch) take(s *samplelog.Sample, l limits) bool {
-	if len(b.samples) >= l.maxSamples || len(b.expired)+len(b.unsendable)+len(b.overLimit) >= maxLeftOut {
+	leftOut := len(b.expired) + len(b.unsendable) + len(b.overLimit)
+	if len(b.samples) >= l.maxSamples || leftOut >= maxLeftOut && l.until == 0 { // a batch that was frozen before has its end
 		return false
 	}
 	switch {

@@ -190,6 +190,8 @@ func (d *Delivery) run(ctx context.Context) {
 
 // begin makes the senders of a run, each where the checkpoint says.
 func (d *Delivery) begin(run samplelog.Run) []*sender {
+	d.settling.Lock() // what was dropped of the run before moves to the checkpoint
+	defer d.settling.Unlock()
 	d.cp.Change(func(c *samplelog.Checkpoint) {
 		if c.Run != run.ID || len(c.Shards) != run.Shards {
 			c.Run, c.Shards = run.ID, make([]samplelog.ShardState, run.Shards)

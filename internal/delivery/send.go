@@ -5,7 +5,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -27,8 +26,12 @@ func (s *sender) send(ctx context.Context) (time.Duration, error) {
 	protocol := remotewrite.Protocol(s.frozen.Protocol)
 	if s.frozen.Downgraded {
 		protocol = remotewrite.V1
-		if unsendable(samples, protocol) {
-			return s.act(remotewrite.Verdict{Action: remotewrite.Isolate, Reason: reasonUnsendable, Text: noteUnsendable}, samples)
+		if n := alike(samples, protocol); n < len(samples) {
+			s.split(r[0] + n)
+			return 0, nil
+		}
+		if !remotewrite.Sendable(&samples[0], protocol) {
+			return s.refuse(remotewrite.Verdict{Reason: reasonUnsendable, Text: noteUnsendable}, samples), nil
 		}
 	}
 	if len(s.body) == 0 {
@@ -89,7 +92,12 @@ func (d *Delivery) admit(ctx context.Context, samples int) error {
 	if err := d.requests.Wait(ctx); err != nil {
 		return err
 	}
-	return d.samples.WaitN(ctx, min(samples, max(1, d.samples.Burst())))
+	for at := max(1, d.samples.Burst()); samples > 0; samples -= at {
+		if err := d.samples.WaitN(ctx, min(samples, at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // act does what the answer asks for.
@@ -161,11 +169,13 @@ func (s *sender) delivered(v remotewrite.Verdict, n int) {
 }
 
 // halve puts two ranges in the place of the first.
-func (s *sender) halve() {
+func (s *sender) halve() { s.split(s.cut(s.frozen.Pending[0])) }
+
+// split ends the first range before a sample, with which another one begins.
+func (s *sender) split(at int) {
 	f := s.frozen
 	r := f.Pending[0]
-	middle := s.cut(r)
-	f.Pending = append([][2]int{{r[0], middle}, {middle, r[1]}}, f.Pending[1:]...)
+	f.Pending = append([][2]int{{r[0], at}, {at, r[1]}}, f.Pending[1:]...)
 	s.change(nil)
 	s.body, s.attempts = s.body[:0], 0
 }
@@ -217,8 +227,13 @@ func (s *sender) fallBack(v remotewrite.Verdict) {
 	s.body, s.attempts = s.body[:0], 0
 }
 
-func unsendable(samples []samplelog.Sample, p remotewrite.Protocol) bool {
-	return slices.ContainsFunc(samples, func(x samplelog.Sample) bool { return !remotewrite.Sendable(&x, p) })
+// alike returns how many of the first samples a protocol has a form for, or has none for.
+func alike(samples []samplelog.Sample, p remotewrite.Protocol) int {
+	n := 1
+	for n < len(samples) && remotewrite.Sendable(&samples[n], p) == remotewrite.Sendable(&samples[0], p) {
+		n++
+	}
+	return n
 }
 
 // size is what the answers to one batch say about the size of requests.

@@ -57,6 +57,13 @@ func newSender(d *Delivery, run samplelog.Run, shard int, state samplelog.ShardS
 
 func (s *sender) close() { s.cursor.reader.Close() }
 
+// rewind goes back to where the batch begins.
+func (s *sender) rewind() {
+	s.cursor.reader.Close()
+	s.cursor = cursor{reader: s.d.log.Reader(s.segments, s.shard, s.batch.at, s.batch.seq)}
+	s.begin()
+}
+
 // begin starts a batch at the cursor.
 func (s *sender) begin() {
 	s.batch.reset()
@@ -253,8 +260,7 @@ func (s *sender) restore(now time.Time) (time.Duration, error) {
 		if gaveUp {
 			break // with what could be read of it
 		}
-		s.cursor = cursor{reader: s.d.log.Reader(s.segments, s.shard, s.batch.at, s.batch.seq)}
-		s.begin()
+		s.rewind()
 		return wait, nil
 	}
 	s.unread = 0

@@ -102,7 +102,8 @@ func clean(body []byte) string {
 	return b.String()
 }
 
-// errorText returns an error of the HTTP client without the address that was asked: its query and user may be secrets.
+// errorText returns an error of the HTTP client without the address that was asked: its query and user may be secrets. Nor has it
+// the addresses that were asked on the way, for a token.
 func errorText(err error) string {
 	var asked *url.Error
 	if errors.As(err, &asked) {
@@ -112,5 +113,8 @@ func errorText(err error) string {
 		return "no answer"
 	}
 	text := err.Error()
+	for inner := err; errors.As(inner, &asked); inner = asked.Err {
+		text = strings.ReplaceAll(text, strconv.Quote(asked.URL), "(address)")
+	}
 	return clean([]byte(text[:min(len(text), MaxBody)]))
 }

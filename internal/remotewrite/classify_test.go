@@ -362,3 +362,10 @@ func FuzzClassify(f *testing.F) {
 		assert.True(t, r.Protocol == remotewrite.V2 || v.Action != remotewrite.FallbackV1, "1.0 has nothing to fall back to")
 	})
 }
+
+// The error of a client that asks for a token first has that address in it, with what may be a key.
+func TestErrorsNameNoAddress(t *testing.T) {
+	token := &url.Error{Op: "Post", URL: "https://login.example/token?key=1", Err: errors.New("connection refused")}
+	err := &url.Error{Op: "Post", URL: "https://receiver.example/write?key=2", Err: fmt.Errorf("no token: %w", token)}
+	require.Equal(t, "no token: Post (address): connection refused", remotewrite.Classify(remotewrite.Answer{Err: err}, remotewrite.Request{}).Text)
+}
