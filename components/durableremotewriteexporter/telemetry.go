@@ -58,7 +58,7 @@ func (t *telemetry) translated(ctx context.Context, r translate.Result, err erro
 		return
 	}
 	for reason, n := range r.Refused {
-		refuse(translate.Reason(reason).String(), n) //nolint:gosec // an index of an array of reasons
+		refuse(translate.Reason(reason).String(), n)
 	}
 }
 

@@ -32,7 +32,7 @@ func (t *transport) Send(ctx context.Context, p remotewrite.Protocol, body []byt
 	}
 	req.Header = remotewrite.Header(p, attempt)
 	req.Header.Set("User-Agent", t.userAgent)
-	resp, err := t.client.Do(req)
+	resp, err := t.client.Do(req) //nolint:bodyclose // ReadAnswer does
 	if err != nil {
 		return remotewrite.Answer{Err: err}
 	}

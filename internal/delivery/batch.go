@@ -116,7 +116,7 @@ func (c *cursor) fill(b *batch, l limits) (full bool, err error) {
 			c.used++
 			b.end, b.endSeq = c.position()
 		}
-		b.end, b.endSeq = c.piece.Next, c.piece.Seq+uint64(len(c.piece.Samples)) //nolint:gosec // a length
+		b.end, b.endSeq = c.piece.Next, c.piece.Seq+uint64(len(c.piece.Samples))
 		c.piece = nil
 	}
 }

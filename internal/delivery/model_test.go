@@ -125,7 +125,10 @@ func (r *receiver) send(t testing.TB, p remotewrite.Protocol, body []byte) remot
 	}
 	answer := r.store(t, p, all)
 	if fault == 4 || fault == 5 { // stored, but nobody hears of it
-		return []remotewrite.Answer{{Err: context.DeadlineExceeded}, text(http.StatusBadGateway, "gone")}[fault-4]
+		if fault == 4 {
+			return remotewrite.Answer{Err: context.DeadlineExceeded}
+		}
+		return text(http.StatusBadGateway, "gone")
 	}
 	return answer
 }

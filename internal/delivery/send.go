@@ -148,7 +148,7 @@ func (s *sender) sameSeries(samples []samplelog.Sample) bool {
 func (s *sender) delivered(v remotewrite.Verdict, n int) {
 	missing := uint64(0)
 	if v.Partial {
-		missing = uint64(max(0, n-v.Written)) //nolint:gosec // not negative
+		missing = uint64(max(0, n-v.Written))
 		s.d.observer.Partial()
 		s.d.cfg.Logger.Warn("the receiver has stored less than it was sent, without saying which samples it left out",
 			"sent", n, "stored", v.Written, "answer", v.Text)

@@ -3,6 +3,7 @@
 package samplelog
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/klauspost/compress/s2"
@@ -278,8 +279,7 @@ func (b *Batch) beginRecord() int {
 
 func (b *Batch) endRecord(start int) {
 	n := uint32(b.buf.Len() - start) //nolint:gosec // a frame is at most maxPayload
-	at := b.buf.B[start-4:]
-	at[0], at[1], at[2], at[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	binary.BigEndian.PutUint32(b.buf.B[start-4:], n)
 }
 
 // void says that the batch cannot be written: the next one goes to another segment.

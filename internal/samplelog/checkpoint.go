@@ -276,7 +276,7 @@ func (c *Checkpointer) write(state Checkpoint) error {
 	binary.LittleEndian.PutUint64(c.buf[8:], seq)
 	c.buf = append(c.buf, text...)
 	binary.LittleEndian.PutUint32(c.buf, crc32.Checksum(c.buf[4:], castagnoli))
-	if _, err := c.file.WriteAt(c.buf, int64(seq%2)*slotBytes); err != nil { //nolint:gosec // 0 or 1
+	if _, err := c.file.WriteAt(c.buf, int64(seq%2)*slotBytes); err != nil {
 		return fmt.Errorf("writing the checkpoint: %w", err)
 	}
 	if err := c.file.Sync(); err != nil {

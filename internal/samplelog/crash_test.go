@@ -127,7 +127,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 	for k := 1; k <= operations; k++ {
 		for seed := range seeds {
-			crashOnce(t, k, uint64(seed), batches) //nolint:gosec // small
+			crashOnce(t, k, uint64(seed), batches)
 		}
 	}
 }

@@ -226,7 +226,7 @@ func defineSeries(b *encoding.Decbuf, v *View) error {
 	}
 	v.series = append(v.series, entry{
 		end:   uint32(len(v.labels)), //nolint:gosec // bounded by maxDefinitions
-		shard: uint16(shard),         //nolint:gosec // checked above
+		shard: uint16(shard),
 		kind:  kind, unit: unit, help: help,
 	})
 	return nil

@@ -100,7 +100,6 @@ type segment struct {
 	size    int64    // bytes on disk
 	next    []uint64 // by shard: the number of the first sample behind the segment
 	damaged bool     // it is set aside instead of deleted
-	removed bool     // it was dropped to make room
 
 	table *table // of the one that is written to
 }

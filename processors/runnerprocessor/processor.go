@@ -280,7 +280,7 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 		return false
 	}
 	verdict := pointVerdict{samples: int32(pt.samples)} //nolint:gosec // as above
-	if pt.stale { // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
+	if pt.stale {                                       // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
 		verdict.samples = max(verdict.samples, s.samples)
 	}
 	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
