@@ -4,6 +4,7 @@ package samplelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -109,4 +110,88 @@ func TestLostEndIsCounted(t *testing.T) {
 		}
 		require.NoError(t, l.Close())
 	}
+}
+
+// lockedFiles is a disk with a file that cannot be opened.
+type lockedFiles struct {
+	Disk
+	name string
+}
+
+func (d lockedFiles) Open(name string) (File, error) {
+	if filepath.Base(name) == d.name {
+		return nil, os.ErrPermission
+	}
+	return d.Disk.Open(name)
+}
+
+// A segment that cannot even be opened does not keep the log from starting.
+func TestSegmentThatCannotBeOpened(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	for at := range int64(2) {
+		l, err := Open(opts)
+		require.NoError(t, err)
+		appendSamples(t, l, 3, at+1)
+		l.Checkpointer().Change(func(c *Checkpoint) { c.Accepted = l.Stats().Accepted })
+		require.NoError(t, l.Checkpointer().Store())
+		require.NoError(t, l.Close())
+	}
+	opts.FS = lockedFiles{name: segmentName(2)}
+	l, err := Open(opts)
+	require.NoError(t, err)
+	times, lost := readAll(t, l.Reader(l.Runs(0)[0], 0, Position{}, 0))
+	require.Equal(t, []int64{1, 1, 1}, times)
+	require.Equal(t, uint64(3), lost)
+	require.NoError(t, l.Close())
+}
+
+// failingSync is a disk whose files, while it is told so, take writes and do not make them durable.
+type failingSync struct {
+	Disk
+	fail *bool
+}
+
+type unsynced struct {
+	File
+	fail *bool
+}
+
+func (d failingSync) Create(name string) (File, error) {
+	f, err := d.Disk.Create(name)
+	return unsynced{f, d.fail}, err
+}
+
+func (f unsynced) Sync() error {
+	if *f.fail {
+		return errors.New("input/output error")
+	}
+	return f.File.Sync()
+}
+
+// A batch that was refused because it could not be made durable is in the file, and never read: its sender has it still.
+func TestRefusedBatchIsNotRead(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	fail := false
+	opts.FS, opts.OnFull = failingSync{fail: &fail}, Refuse
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 1, 1)
+	fail = true
+	err = l.Append(context.Background(), func(b *Batch) error {
+		b.Sample(b.Series([]Symbol{b.Symbol("__name__"), b.Symbol("up")}, Metadata{}), 0, 2, 2)
+		return nil
+	})
+	require.ErrorContains(t, err, "the log cannot take the samples: input/output error")
+	fail = false
+	appendSamples(t, l, 1, 2)
+	for range 2 {
+		times, lost := readAll(t, l.Reader(l.Runs(0)[0], 0, Position{}, 0))
+		require.Equal(t, []int64{1, 2}, times)
+		require.Zero(t, lost)
+		require.Equal(t, uint64(2), l.Stats().Accepted)
+		require.NoError(t, l.Close())
+		l, err = Open(opts)
+		require.NoError(t, err)
+	}
+	require.NoError(t, l.Close())
 }

@@ -321,7 +321,6 @@ func (l *Log) fail(err error) {
 	g.err = &FullError{err}
 	close(g.done)
 	a := l.active()
-	l.buffered = append(l.buffered[:0], a.next...)
 	// An empty segment is made again under the same number, or a full disk would fill with empty segments.
 	if a.end == a.begin && len(l.segments) > 1 {
 		_ = l.opts.FS.Remove(a.path)

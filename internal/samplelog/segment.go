@@ -193,16 +193,16 @@ func (s *segment) scan(fs FS) tail {
 
 // salvage returns, by shard, the number behind the last sample of a file without a readable header, as far as its batches can be found.
 func salvage(fs FS, path string) []uint64 {
+	s := segment{header: header{Shards: maxShards}, next: make([]uint64, maxShards)}
 	f, err := fs.Open(path)
 	if err != nil {
-		return nil
+		return s.next
 	}
 	defer func() { _ = f.Close() }() // opened for reading
 	size, err := f.Size()
 	if err != nil {
-		return nil
+		return s.next
 	}
-	s := segment{header: header{Shards: maxShards}, next: make([]uint64, maxShards)}
 	r := frameReader{file: f}
 	for offset := int64(0); offset < size; {
 		payload, next, err := r.frame(offset, size)
