@@ -26,6 +26,7 @@ type demoOptions struct {
 	collector string
 	dir       string
 	listen    string
+	chaos     bool
 }
 
 func newCmdDemo(s streams, runF func(context.Context, *demoOptions) error) *cobra.Command {
@@ -42,12 +43,19 @@ It shows what is scraped, kept, dropped and why, delivered, stored and lost, in 
 also answers PromQL. At the end it stops scraping and checks that every kept sample is in the store, to the last one.
 Ctrl-C ends it with that check; Ctrl-C again skips the check.
 
+The key k kills the collector (kill -9), which is started again at once, and --chaos does that every few seconds. What the
+collector had accepted is in its log on disk, and delivered by the next one: lost stays 0. A scrape that was in flight or
+did not take place is not a kept sample; it shows as a gap.
+
 Exit codes: 0 every promise held; 1 one did not; 2 the demo could not run to its end.`,
 		Example: `  # until Ctrl-C
   runnerctl demo
 
   # for a script: the last line on standard output is one JSON object, the rest goes to standard error
   runnerctl demo --duration 60s --output json
+
+  # the collector is killed every few seconds, and nothing is lost
+  runnerctl demo --chaos --duration 60s
 
   # the page on a port of your choice, the store and the collector's log kept
   runnerctl demo --listen 127.0.0.1:8090 --dir ./demo`,
@@ -63,7 +71,8 @@ Exit codes: 0 every promise held; 1 one did not; 2 the demo could not run to its
 	flags.DurationVar(&opts.duration, "duration", 0, "how long to scrape; 0 means until Ctrl-C")
 	flags.StringVar(&opts.output, "output", "text", "text or json")
 	flags.StringVar(&opts.collector, "collector", "", "the collector's binary (default: otelcol-runner next to runnerctl)")
-	flags.StringVar(&opts.dir, "dir", "", "an empty folder to keep the store, the configuration and the collector's log in (default: a temporary one)")
+	flags.StringVar(&opts.dir, "dir", "", "an empty folder to keep the store, the configuration, the exporter's log and the collector's messages in (default: a temporary one)")
+	flags.BoolVar(&opts.chaos, "chaos", false, "kill the collector every few seconds (kill -9), and start it again")
 	flags.StringVar(&opts.listen, "listen", "127.0.0.1:0", "address of the page; port 0 is any free one")
 	return cmd
 }
@@ -92,10 +101,24 @@ func demoRun(ctx context.Context, o *demoOptions) error {
 	}
 	ctx, skip, stop := onSignals(ctx)
 	defer stop()
+	kill := make(chan struct{}, 1)
+	letGo, keys := watchKeys(o.streams.in, func(key byte) {
+		if key != 'k' {
+			return
+		}
+		select {
+		case kill <- struct{}{}:
+		default: // it is being killed already
+		}
+	})
+	defer letGo()
+	if !keys {
+		kill = nil
+	}
 
 	result, err := demo.Run(ctx, demo.Options{
 		Duration: o.duration, Collector: o.collector, Config: configs.Collector, Dir: o.dir, Listen: o.listen,
-		Screen: screen, Redraw: tty, Color: tty && o.streams.color, Skip: skip,
+		Screen: screen, Redraw: tty, Color: tty && o.streams.color, Kill: kill, Chaos: o.chaos, Skip: skip,
 	})
 	if err != nil {
 		return err

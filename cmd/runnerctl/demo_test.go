@@ -27,12 +27,12 @@ func TestDemoOptions(t *testing.T) {
 		got = *o
 		return nil
 	})
-	cmd.SetArgs([]string{"--duration", "60s", "--output", "json", "--dir", "d", "--listen", "127.0.0.1:8090"})
+	cmd.SetArgs([]string{"--duration", "60s", "--output", "json", "--dir", "d", "--listen", "127.0.0.1:8090", "--chaos"})
 	require.NoError(t, cmd.Execute())
 	self, err := os.Executable()
 	require.NoError(t, err)
 	assert.Equal(t, demoOptions{
-		duration: time.Minute, output: "json", dir: "d", listen: "127.0.0.1:8090",
+		duration: time.Minute, output: "json", dir: "d", listen: "127.0.0.1:8090", chaos: true,
 		collector: filepath.Join(filepath.Dir(self), "otelcol-runner"),
 	}, got)
 }

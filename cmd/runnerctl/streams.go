@@ -11,6 +11,8 @@ import (
 
 // streams are where a command writes, and what it may write there.
 type streams struct {
+	// in is where keys come from; nil: there are none.
+	in       *os.File
 	out, err io.Writer
 	// outTTY and errTTY say that the stream is a terminal that can redraw.
 	outTTY, errTTY bool
@@ -21,7 +23,7 @@ type streams struct {
 func newStreams() streams {
 	dumb := os.Getenv("TERM") == "dumb"
 	return streams{
-		out: os.Stdout, err: os.Stderr,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		outTTY: !dumb && isTerminal(os.Stdout), errTTY: !dumb && isTerminal(os.Stderr),
 		color: os.Getenv("NO_COLOR") == "",
 	}

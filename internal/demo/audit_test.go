@@ -118,6 +118,8 @@ func TestJudge(t *testing.T) {
 		"spoofed":                      {func(r *Result) { r.SpoofedIdentities = 1 }, false, "identity: 1 stored series show another runner's identity outside exported_*"},
 		"leaked":                       {func(r *Result) { r.SecretSeries = 1 }, false, "secrets: 1 stored series have the leaked token in a label"},
 		"refused":                      {func(r *Result) { r.Rejected = 4 }, false, "delivery: the backend refused 4 samples"},
+		"set aside":                    {func(r *Result) { r.Log = Log{Accepted: 10, Acknowledged: 8, Quarantined: 2} }, false, "delivery: 2 samples were set aside or dropped instead of delivered"},
+		"a log that does not add up":   {func(r *Result) { r.Log = Log{Accepted: 10, Acknowledged: 8, Backlog: 1} }, false, "delivery: the log accepted 10 samples, and of them acknowledged 8, has 1, set aside or dropped 0"},
 		"nothing":                      {func(r *Result) { *r = Result{Verified: true} }, false, "delivery: no sample arrived"},
 		"nothing, but ended by Ctrl-C": {func(r *Result) { *r = Result{Verified: true} }, true, ""},
 	} {

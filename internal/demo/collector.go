@@ -44,7 +44,7 @@ type usage struct {
 // startCollector starts binary with the configurations in this order. Its log goes to logFile and, redacted,
 // to the tail that errors show.
 func startCollector(binary string, configs []string, env []string, logFile string) (*collector, error) {
-	file, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the path is our own work folder's
+	file, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // the path is our own work folder's
 	if err != nil {
 		return nil, fmt.Errorf("the collector's log cannot be written: %w", err)
 	}

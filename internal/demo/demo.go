@@ -37,11 +37,19 @@ type run struct {
 	screen    *screen
 	backend   *prombackend.Backend
 	collector *collector
+	launch    func() (*collector, error)
+	logDir    string // of the exporter's log
 	discovery discovery
 	telemetry string
 	client    *http.Client
 
-	answered  time.Time // when the collector last told its numbers
+	started   time.Time     // when the first collector was
+	answered  time.Time     // when the collector last told its numbers
+	nextKill  time.Time     // for chaos; zero: not decided
+	seen      counters      // what this collector told last
+	earlier   counters      // what those before it have counted
+	cpu       time.Duration // that those before it took
+	used      usage         // of this one
 	nextAudit time.Time
 	audit     audit
 
@@ -103,7 +111,7 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	if err != nil {
 		return r.snapshot().Result, err
 	}
-	stopErr := r.stopCollector()
+	stopErr := errors.Join(r.stopCollector(), r.readLog())
 	if err := r.auditNow(context.WithoutCancel(ctx)); err != nil {
 		return r.snapshot().Result, err
 	}
@@ -171,12 +179,16 @@ func (r *run) start(ctx context.Context, dir string) (func() error, error) {
 	if err != nil {
 		return stop, err
 	}
-	r.collector, err = startCollector(r.opts.Collector, configs,
-		environment("http://"+listener.Addr().String()+"/api/v1/write"), filepath.Join(dir, "collector.log"))
+	r.logDir = filepath.Join(dir, "log")
+	r.launch = func() (*collector, error) {
+		return startCollector(r.opts.Collector, configs,
+			environment("http://"+listener.Addr().String()+"/api/v1/write", r.logDir), filepath.Join(dir, "collector.log"))
+	}
+	r.collector, err = r.launch()
 	if err != nil {
 		return stop, err
 	}
-	r.answered = r.collector.started
+	r.started, r.answered = r.collector.started, r.collector.started
 	ends = append(ends, func() error {
 		select {
 		case <-r.collector.exited:
@@ -253,10 +265,19 @@ func (r *run) scrape(ctx context.Context) error {
 			return nil
 		case <-r.collector.exited:
 			return r.collector.early()
+		case <-r.opts.Kill:
+			if err := r.kill(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
 		case <-ticker.C:
 		}
 		if err := r.observe(context.WithoutCancel(ctx)); err != nil {
 			return err
+		}
+		if r.chaos() {
+			if err := r.kill(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
 		}
 		if time.Since(r.answered) > silence {
 			return fmt.Errorf("the collector has not told its numbers at %s for %s; its last log lines:\n%s", r.telemetry, silence, r.collector.log)
@@ -307,10 +328,12 @@ func (r *run) observe(ctx context.Context) error {
 	// An error here is a collector that is not up yet, or busy: scrape gives up when it lasts.
 	c, err := readCounters(ctx, r.client, r.telemetry)
 	if err == nil {
-		r.answered = time.Now()
+		r.answered, r.seen = time.Now(), c
+		c.add(r.earlier)
 		r.mu.Lock()
 		r.state.Components = c.ByComponent
 		result := &r.state.Result
+		result.Log = c.Log
 		result.Kept, result.Scraped, result.Dropped, result.KeptSamples = c.Kept, c.Kept+c.Dropped, c.ByReason, c.KeptSamples
 		result.Lost = result.KeptSamples - result.Queryable
 		r.mu.Unlock()
@@ -350,19 +373,19 @@ func (r *run) auditNow(ctx context.Context) error {
 	result.ForeignSeries, result.SpoofedSeries, result.SpoofedIdentities, result.SecretSeries = a.Foreign, a.Spoofed, a.Escaped, a.Leaked
 	result.Lost = result.KeptSamples - result.Queryable
 	if !r.first.IsZero() {
-		result.SecondsToFirstSample = round(r.first.Sub(r.collector.started).Seconds())
+		result.SecondsToFirstSample = round(r.first.Sub(r.started).Seconds())
 	}
 	return nil
 }
 
 // measure reads the collector's CPU and memory, and adds a moment to the charts once a second.
 func (r *run) measure() {
-	used := r.collector.use()
+	r.used = r.collector.use()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	result := &r.state.Result
-	result.CPUSeconds, result.RSSMiB = round(used.CPU.Seconds()), round(float64(used.RSS)/(1<<20))
-	result.Seconds = round(time.Since(r.collector.started).Seconds())
+	result.CPUSeconds, result.RSSMiB = round((r.cpu + r.used.CPU).Seconds()), round(float64(r.used.RSS)/(1<<20))
+	result.Seconds = round(time.Since(r.started).Seconds())
 
 	now := float64(time.Now().UnixMilli()) / 1000
 	if n := len(r.state.History); n > 0 && now-r.state.History[n-1].Time < 0.9 {
@@ -371,6 +394,7 @@ func (r *run) measure() {
 	r.state.History = append(r.state.History, Moment{
 		Time: now, Scraped: result.Scraped, Kept: result.Kept, Dropped: result.Scraped - result.Kept,
 		Delivered: result.Delivered, Queryable: result.Queryable, Bytes: result.BytesSent, CPU: result.CPUSeconds,
+		Backlog: result.Log.Backlog, LogBytes: result.Log.Bytes, Age: round(result.Log.Age), Kills: result.Kills,
 	})
 	if len(r.state.History) > maxHistory {
 		r.state.History = r.state.History[1:]

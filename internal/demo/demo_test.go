@@ -163,6 +163,61 @@ func TestEveryPromiseHolds(t *testing.T) {
 	assert.NotContains(t, series, sample.NeighbourApp)
 }
 
+// The collector is killed at moments of its own choice, also before it is up, and everything that it had accepted arrives.
+func TestKillsLoseNothing(t *testing.T) {
+	kill := make(chan struct{}, 1)
+	dir := filepath.Join(t.TempDir(), "demo")
+	d, page := begin(t, func(o *Options) { o.Kill, o.Dir = kill, dir })
+	delivered := func(more int64) func() bool {
+		before := state(t, page).Result.Delivered
+		return func() bool { return state(t, page).Result.Delivered >= before+more }
+	}
+	for range 4 {
+		require.Eventually(t, delivered(1000), 60*time.Second, 50*time.Millisecond, "last state: %s", &d.screen)
+		kill <- struct{}{}
+	}
+	require.Eventually(t, func() bool { return len(kill) == 0 }, 10*time.Second, time.Millisecond)
+	kill <- struct{}{} // while it starts
+	require.Eventually(t, delivered(1000), 60*time.Second, 50*time.Millisecond, "last state: %s", &d.screen)
+	s := state(t, page)
+	assert.Equal(t, int64(5), s.History[len(s.History)-1].Kills)
+	dom := load(t, chromium(t), page)
+	assert.Regexp(t, `id="kills"[^>]*>5<`, dom)
+	assert.Regexp(t, `id="lost"[^>]*>0<`, dom)
+	assert.Regexp(t, `id="acknowledged"[^>]*>[1-9][\d,]*<`, dom)
+	d.cancel()
+	<-d.done
+	require.NoError(t, d.err)
+
+	r := d.result
+	assert.Empty(t, r.Broken)
+	assert.True(t, r.Verified)
+	assert.Equal(t, int64(5), r.Kills)
+	assert.Zero(t, r.Lost)
+	assert.Equal(t, r.KeptSamples, r.Queryable)
+	assert.Equal(t, r.KeptSamples, r.Log.Accepted)
+	assert.Equal(t, r.Log.Accepted, r.Log.Acknowledged)
+	var dropped int64
+	for _, n := range r.Dropped {
+		dropped += n
+	}
+	assert.Equal(t, r.Scraped, r.Kept+dropped)
+	assert.Contains(t, d.screen.String(), " kept samples is in the store, and the collector was killed 5 times\n")
+	messages, err := os.ReadFile(filepath.Join(dir, "collector.log")) //nolint:gosec // the test's own folder
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, strings.Count(string(messages), "Starting otelcol-runner..."), 5, "what the killed ones said is kept")
+}
+
+func TestChaosKills(t *testing.T) {
+	d, page := begin(t, func(o *Options) { o.Chaos = true })
+	require.Eventually(t, func() bool { return state(t, page).Result.Kills >= 2 }, 60*time.Second, 100*time.Millisecond, "last state: %s", &d.screen)
+	d.cancel()
+	<-d.done
+	require.NoError(t, d.err)
+	assert.Empty(t, d.result.Broken)
+	assert.Zero(t, d.result.Lost)
+}
+
 func TestEndedBeforeTheCheck(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -213,9 +268,7 @@ func childOf(t *testing.T) int {
 
 // testPage loads the page in a headless Chromium, as a reader would, and looks at what it shows.
 func testPage(t *testing.T, page string) {
-	browser, err := exec.LookPath("chromium")
-	require.NoError(t, err, "this test needs Chromium: install the Debian package chromium")
-
+	browser := chromium(t)
 	t.Run("numbers, drops, components and identity", func(t *testing.T) {
 		dom := load(t, browser, page)
 		assert.Regexp(t, `id="phase"[^>]*>running<`, dom)
@@ -230,7 +283,9 @@ func testPage(t *testing.T, page string) {
 		}
 		assert.Contains(t, dom, `exported_runner="globex-production"`)
 		assert.Contains(t, dom, `<td>dagger-engine</td>`)
-		assert.Equal(t, 2, strings.Count(dom, "<canvas"), "the throughput and the first example")
+		assert.Equal(t, 5, strings.Count(dom, "<canvas"), "the throughput, three of the log, and the first example")
+		assert.Regexp(t, `id="accepted"[^>]*>[1-9][\d,]*<`, dom)
+		assert.Regexp(t, `id="aside"[^>]*>0<`, dom)
 		assert.Contains(t, dom, `<span>{app="tool-manager"}</span>`)
 	})
 	t.Run("a PromQL table", func(t *testing.T) {
@@ -252,12 +307,19 @@ func testPage(t *testing.T, page string) {
 	t.Run("light and dark", func(t *testing.T) {
 		for name, scheme := range map[string]string{"dark": "0", "light": "1"} {
 			picture := filepath.Join(t.TempDir(), name+".png")
-			load(t, browser, page, "--screenshot="+picture, "--window-size=1280,1760", "--blink-settings=preferredColorScheme="+scheme)
+			load(t, browser, page, "--screenshot="+picture, "--window-size=1280,2060", "--blink-settings=preferredColorScheme="+scheme)
 			content, err := os.ReadFile(picture) //nolint:gosec // the test's own folder
 			require.NoError(t, err)
 			assert.Greater(t, len(content), 50_000, "an empty page makes a small picture")
 		}
 	})
+}
+
+func chromium(t *testing.T) string {
+	t.Helper()
+	browser, err := exec.LookPath("chromium")
+	require.NoError(t, err, "this test needs Chromium: install the Debian package chromium")
+	return browser
 }
 
 // load opens the page and returns its DOM after a few seconds of the page's time.

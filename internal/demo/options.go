@@ -32,6 +32,10 @@ type Options struct {
 	Redraw bool
 	// Color says that Screen shows colours.
 	Color bool
+	// Kill, when something is received from it, kills the collector, which is started again at once. Nil: nobody asks for it.
+	Kill <-chan struct{}
+	// Chaos kills it every few seconds.
+	Chaos bool
 	// Skip, when it becomes readable, ends the final check early.
 	Skip <-chan struct{}
 }

@@ -46,6 +46,8 @@ func overlay(jobs []string, discovery string, telemetryPort int) ([]byte, error)
 		scrapeConfigs = append(scrapeConfigs, object{
 			"job_name":        job,
 			"file_sd_configs": []object{{"files": []string{filepath.Join(discovery, job+".json")}, "refresh_interval": "1s"}},
+			// As every job of the reference: the list of jobs replaces that one as a whole.
+			"metric_relabel_configs": []object{{"source_labels": []string{"__name__"}, "regex": "target_info", "action": "drop"}},
 		})
 	}
 	// A port 0 where nobody needs to know the port: the demo never collides with what already runs here.
@@ -59,6 +61,10 @@ func overlay(jobs []string, discovery string, telemetryPort int) ([]byte, error)
 			"scope":  object{"metrics": object{"include": includedMetrics()}},
 			"limits": object{"series_per_component": componentLimit},
 		}},
+		// One scrape is a request of its own, so that the page shows at once what happens.
+		"exporters": object{"durable_remote_write": object{
+			"batch": object{"max_wait": "500ms"},
+		}},
 		"extensions": object{"health_check": anyPort},
 		"service": object{"telemetry": object{
 			"logs": object{"encoding": "console"},
@@ -71,12 +77,13 @@ func overlay(jobs []string, discovery string, telemetryPort int) ([]byte, error)
 }
 
 // environment is what the reference configuration reads, and nothing of the caller's own: a demo must not depend on it.
-func environment(remoteWriteURL string) []string {
+func environment(remoteWriteURL, logDirectory string) []string {
 	return []string{
 		"RUNNER_ORGANIZATION=" + organization,
 		"RUNNER_NAME=" + runnerName,
 		"RUNNER_NAMESPACE=" + namespace,
 		"REMOTE_WRITE_URL=" + remoteWriteURL,
+		"LOG_DIRECTORY=" + logDirectory,
 		"RUNNER_SECRETS=drop",
 		"SCRAPE_INTERVAL=" + scrapeInterval,
 		"SCRAPE_TIMEOUT=" + scrapeTimeout,

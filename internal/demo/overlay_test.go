@@ -41,6 +41,13 @@ func assertKeys(t *testing.T, path string, laid, reference object) {
 	}
 }
 
+// What is kept is counted per series, whose labels a target_info would change when its target goes.
+func TestTheOverlaysJobsDropTargetInfo(t *testing.T) {
+	content, err := overlay([]string{"kubiya-apps"}, "/sd", 4242)
+	require.NoError(t, err)
+	assert.Contains(t, string(content), "regex: target_info")
+}
+
 func TestDiscovery(t *testing.T) {
 	dir := t.TempDir()
 	d := discovery{dir: dir, targets: []sample.Target{

@@ -17,7 +17,8 @@ type Result struct {
 	Kept int64 `json:"kept"`
 	// Dropped are the points that may not, by reason.
 	Dropped map[string]int64 `json:"dropped"`
-	// KeptSamples are the samples that the kept points become.
+	// KeptSamples are the samples that the kept points become. Of a collector that was killed it is what its log had accepted: a
+	// scrape that was in flight then was not kept.
 	KeptSamples int64 `json:"kept_samples"`
 	// Delivered are the samples that the backend acknowledged.
 	Delivered int64 `json:"delivered"`
@@ -25,6 +26,10 @@ type Result struct {
 	Queryable int64 `json:"queryable"`
 	// Lost is KeptSamples - Queryable. Until the final check it also counts what is still on its way.
 	Lost int64 `json:"lost"`
+	// Kills is how often the collector was killed with SIGKILL, and started again.
+	Kills int64 `json:"kills"`
+	// Log is what has become of the samples that went through the exporter's log.
+	Log Log `json:"log"`
 	// Rejected are the samples that the backend refused.
 	Rejected int64 `json:"rejected"`
 	// Series are the stored series.
@@ -61,6 +66,13 @@ func (r *Result) judge(a audit, interrupted bool) {
 	broken := func(format string, args ...any) { r.Broken = append(r.Broken, fmt.Sprintf(format, args...)) }
 	if r.Verified && r.Lost != 0 {
 		broken("lost: the collector kept %d samples and the store has %d", r.KeptSamples, r.Queryable)
+	}
+	if n := r.Log.Quarantined + r.Log.Dropped + r.Log.Expired; n != 0 {
+		broken("delivery: %d samples were set aside or dropped instead of delivered", n)
+	}
+	if r.Verified && r.Log.Accepted != r.Log.Acknowledged+r.Log.Quarantined+r.Log.Dropped+r.Log.Expired+r.Log.Backlog {
+		broken("delivery: the log accepted %d samples, and of them acknowledged %d, has %d, set aside or dropped %d",
+			r.Log.Accepted, r.Log.Acknowledged, r.Log.Backlog, r.Log.Quarantined+r.Log.Dropped+r.Log.Expired)
 	}
 	if r.ForeignSeries != 0 {
 		broken("scope: %d stored series are not this runner's, among them %s", r.ForeignSeries, strings.Join(a.ForeignExamples, " "))
@@ -119,4 +131,9 @@ type Moment struct {
 	Queryable int64   `json:"queryable"`
 	Bytes     int64   `json:"bytes"`
 	CPU       float64 `json:"cpu"`
+	// Backlog, LogBytes and Age are of the log at that time, Kills the kills until then.
+	Backlog  int64   `json:"backlog"`
+	LogBytes int64   `json:"log_bytes"`
+	Age      float64 `json:"age"`
+	Kills    int64   `json:"kills"`
 }

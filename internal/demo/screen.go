@@ -35,12 +35,13 @@ type screen struct {
 	out    io.Writer
 	redraw bool
 	color  bool
-	drawn  int // lines of the table that are on the terminal now
+	keys   bool // the reader can kill the collector with a key
+	drawn  int  // lines of the table that are on the terminal now
 	last   time.Time
 }
 
 func newScreen(opts Options) *screen {
-	return &screen{out: opts.Screen, redraw: opts.Redraw, color: opts.Color}
+	return &screen{out: opts.Screen, redraw: opts.Redraw, color: opts.Color, keys: opts.Kill != nil}
 }
 
 // draw shows the state: the table in place of the last one, or a line now and then.
@@ -59,7 +60,7 @@ func (s *screen) draw(state State) {
 }
 
 func (s *screen) table(state State) {
-	lines := table(state, s.paint)
+	lines := table(state, s.paint, s.keys)
 	if s.drawn > 0 {
 		_, _ = fmt.Fprintf(s.out, upAndClear, s.drawn)
 	}
@@ -104,9 +105,13 @@ func (s *screen) paint(code, text string) string {
 // line is the state in one line.
 func line(state State) string {
 	r := state.Result
-	return fmt.Sprintf("%s %s  scraped %s  kept %s  dropped %s  delivered %s  in store %s  lost %s  sent %s  cpu %.1fs",
-		clock(r.Seconds), state.Phase, count(r.Scraped), count(r.Kept), count(r.Scraped-r.Kept),
+	text := fmt.Sprintf("%s %s  scraped %s  kept %s  dropped %s  backlog %s  delivered %s  in store %s  lost %s  sent %s  cpu %.1fs",
+		clock(r.Seconds), state.Phase, count(r.Scraped), count(r.Kept), count(r.Scraped-r.Kept), count(r.Log.Backlog),
 		count(r.Delivered), count(r.Queryable), lost(state), size(r.BytesSent), r.CPUSeconds)
+	if r.Kills > 0 {
+		text += fmt.Sprintf("  kills %s", count(r.Kills))
+	}
+	return text
 }
 
 // lost is the number of lost samples. Until the counts are final, what is missing is on its way, and what is too
@@ -121,7 +126,7 @@ func lost(state State) string {
 	return "0"
 }
 
-func table(state State, paint painter) []string {
+func table(state State, paint painter, keys bool) []string {
 	r := state.Result
 	lines := []string{
 		fmt.Sprintf("%s  %s", paint(bold, "runner demo"), progress(state)),
@@ -137,9 +142,11 @@ func table(state State, paint painter) []string {
 	lines = append(lines,
 		"",
 		row("kept", count(r.KeptSamples), "samples", rate(r.KeptSamples, r)),
+		row("in the log, to be sent", count(r.Log.Backlog), "samples", fmt.Sprintf("%s on disk, the oldest %.1f s old", size(r.Log.Bytes), r.Log.Age)),
 		row("delivered", count(r.Delivered), "samples", rate(r.Delivered, r)),
 		row("in the store", count(r.Queryable), "samples", fmt.Sprintf("%s series", count(r.Series))),
 		lostRow(state, paint),
+		killsRow(state, keys),
 		"",
 		row("sent", size(r.BytesSent), "", perSample(r)),
 		row("collector", fmt.Sprintf("%.1f s", r.CPUSeconds), "cpu", fmt.Sprintf("%.0f%% of a core, %.0f MiB", percent(r.CPUSeconds, r.Seconds), r.RSSMiB)),
@@ -164,6 +171,14 @@ func lostRow(state State, paint painter) string {
 		return paint(red, row("lost", count(r.Lost), "samples", ""))
 	}
 	return paint(green, row("lost", "0", "samples", ""))
+}
+
+func killsRow(state State, keys bool) string {
+	more := ""
+	if keys && (state.Phase == Starting || state.Phase == Running) {
+		more = "k kills the collector"
+	}
+	return row("kill -9 of the collector", count(state.Result.Kills), "times", more)
 }
 
 func progress(state State) string {
@@ -195,12 +210,23 @@ func verdict(r Result, paint painter) []string {
 	}
 	ok := paint(green, "  ok  ")
 	return []string{
-		ok + fmt.Sprintf("every one of %s kept samples is in the store", count(r.KeptSamples)),
+		ok + fmt.Sprintf("every one of %s kept samples is in the store", count(r.KeptSamples)) + afterKills(r),
 		ok + fmt.Sprintf("%s stored series, none from outside the runner", count(r.Series)),
 		ok + fmt.Sprintf("another runner's identity on %s series, as exported_* only", count(r.SpoofedSeries)),
 		ok + "the leaked token is not in the store",
 		ok + fmt.Sprintf("first sample stored %.1f s after the collector started", r.SecondsToFirstSample),
 	}
+}
+
+// afterKills says what the samples have survived.
+func afterKills(r Result) string {
+	switch r.Kills {
+	case 0:
+		return ""
+	case 1:
+		return ", and the collector was killed once"
+	}
+	return fmt.Sprintf(", and the collector was killed %s times", count(r.Kills))
 }
 
 // reasonText says a drop reason in words.

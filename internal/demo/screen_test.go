@@ -18,13 +18,14 @@ func someState(phase Phase) State {
 		Result: Result{
 			Scraped: 1_234_567, Kept: 1_000_000, Dropped: map[string]int64{"metric": 200_000, "namespace": 34_567, "collision": 0},
 			KeptSamples: 2_000_000, Delivered: 1_999_000, Queryable: 1_999_000, Lost: 1000, Series: 1500,
+			Log:       Log{Accepted: 2_000_000, Acknowledged: 1_999_000, Backlog: 1000, Bytes: 1 << 20, Age: 0.7},
 			BytesSent: 3 << 20, Requests: 400, CPUSeconds: 3, RSSMiB: 90.4, Seconds: 60, SecondsToFirstSample: 1.25, SpoofedSeries: 12,
 		},
 	}
 }
 
 func TestTable(t *testing.T) {
-	got := strings.Join(table(someState(Running), plain), "\n")
+	got := strings.Join(table(someState(Running), plain, true), "\n")
 	assert.Equal(t, `runner demo  01:00 of 01:00
 http://127.0.0.1:4242/
 
@@ -35,9 +36,11 @@ http://127.0.0.1:4242/
     another namespace                 34,567
 
   kept                             2,000,000 samples  33,333/s
+  in the log, to be sent               1,000 samples  1.0 MiB on disk, the oldest 0.7 s old
   delivered                        1,999,000 samples  33,316/s
   in the store                     1,999,000 samples  1,500 series
   lost                                     0 samples  1,000 on the way
+  kill -9 of the collector                 0 times    k kills the collector
 
   sent                               3.0 MiB          1.6 bytes a sample
   collector                            3.0 s cpu      5% of a core, 90 MiB`, got)
@@ -58,7 +61,7 @@ func TestLostIsOnlyCertainAtTheEnd(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	assert.Equal(t, "01:00 running  scraped 1,234,567  kept 1,000,000  dropped 234,567  delivered 1,999,000  "+
+	assert.Equal(t, "01:00 running  scraped 1,234,567  kept 1,000,000  dropped 234,567  backlog 1,000  delivered 1,999,000  "+
 		"in store 1,999,000  lost 0 (1,000 on the way)  sent 3.0 MiB  cpu 3.0s", line(someState(Running)))
 }
 
@@ -68,6 +71,9 @@ func TestVerdict(t *testing.T) {
 
 	state.Result.Verified = true
 	assert.Contains(t, verdict(state.Result, plain), "  ok  every one of 2,000,000 kept samples is in the store")
+
+	state.Result.Kills = 7
+	assert.Contains(t, verdict(state.Result, plain), "  ok  every one of 2,000,000 kept samples is in the store, and the collector was killed 7 times")
 
 	state.Result.Broken = []string{"lost: 3", "scope: 1"}
 	assert.Equal(t, []string{"  BROKEN  lost: 3", "  BROKEN  scope: 1"}, verdict(state.Result, plain))
@@ -80,7 +86,7 @@ func TestScreen(t *testing.T) {
 		s.draw(someState(Running))
 		s.notice("not on a terminal")
 		s.draw(someState(Running))
-		assert.Equal(t, 1, strings.Count(out.String(), "\x1b[16A\x1b[J"))
+		assert.Equal(t, 1, strings.Count(out.String(), "\x1b[18A\x1b[J"))
 		assert.NotContains(t, out.String(), "not on a terminal")
 	})
 	t.Run("anything else gets lines without a control character", func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 
 	dto "github.com/prometheus/client_model/go"
@@ -21,6 +22,9 @@ const (
 	collisionsMetric = "otelcol_processor_runner_instance_collisions"
 )
 
+// exporterMetrics is how the names begin under which it exposes what its exporter did.
+const exporterMetrics = "otelcol_exporter_durable_remote_write_"
+
 // counters are the collector's own numbers at one moment.
 type counters struct {
 	Kept, Dropped int64 // data points
@@ -29,6 +33,45 @@ type counters struct {
 	ByReason    map[string]int64 // dropped points
 	ByComponent map[string]Component
 	Collisions  int64
+	Log         Log
+}
+
+// Log is what the exporter says about its log. Samples are counted over restarts.
+type Log struct {
+	// Accepted samples are all the others together.
+	Accepted     int64 `json:"accepted"`
+	Acknowledged int64 `json:"acknowledged"`
+	Expired      int64 `json:"expired"`
+	Quarantined  int64 `json:"quarantined"`
+	Dropped      int64 `json:"dropped"`
+	Backlog      int64 `json:"backlog"`
+	// Bytes is the size of the log, Age how many seconds its oldest sample has waited.
+	Bytes int64   `json:"bytes"`
+	Age   float64 `json:"age"`
+}
+
+// add adds what an earlier process has counted in memory.
+func (c *counters) add(earlier counters) {
+	c.Kept += earlier.Kept
+	c.Dropped += earlier.Dropped
+	c.KeptSamples += earlier.KeptSamples
+	c.Collisions += earlier.Collisions
+	// New maps: the old ones may be on their way to the page.
+	reasons, components := maps.Clone(earlier.ByReason), maps.Clone(earlier.ByComponent)
+	for reason, n := range c.ByReason {
+		if reasons == nil {
+			reasons = map[string]int64{}
+		}
+		reasons[reason] += n
+	}
+	for name, x := range c.ByComponent {
+		if components == nil {
+			components = map[string]Component{}
+		}
+		before := components[name]
+		components[name] = Component{Kept: before.Kept + x.Kept, Dropped: before.Dropped + x.Dropped, Series: x.Series}
+	}
+	c.ByReason, c.ByComponent = reasons, components
 }
 
 // Component is what the runner processor did with one component's points.
@@ -87,7 +130,27 @@ func parseCounters(page io.Reader) (counters, error) {
 	for _, m := range families[collisionsMetric].GetMetric() {
 		c.Collisions += number(m)
 	}
+	c.Log = logOf(families)
 	return c, nil
+}
+
+// logOf reads what the exporter says about its log.
+func logOf(families map[string]*dto.MetricFamily) Log {
+	sum := func(name string) (n int64) {
+		for _, m := range families[exporterMetrics+name].GetMetric() {
+			n += number(m)
+		}
+		return n
+	}
+	l := Log{
+		Accepted: sum("accepted_samples_total"), Acknowledged: sum("acknowledged_samples_total"), Expired: sum("expired_samples_total"),
+		Quarantined: sum("quarantined_samples_total"), Dropped: sum("dropped_samples_total"), Backlog: sum("backlog_samples"),
+		Bytes: sum("backlog_bytes"),
+	}
+	for _, m := range families[exporterMetrics+"backlog_age_seconds"].GetMetric() {
+		l.Age = max(l.Age, m.GetGauge().GetValue())
+	}
+	return l
 }
 
 func label(m *dto.Metric, name string) string {

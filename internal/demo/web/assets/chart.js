@@ -12,7 +12,7 @@ export const color = (i) => style(`--s${(i % 8) + 1}`);
  * and only gets new data otherwise.
  */
 export class Chart {
-  #element; #height; #plot = null; #key = ""; #lines = []; #data = null;
+  #element; #height; #plot = null; #key = ""; #lines = []; #data = null; #marks = [];
 
   constructor(element, height) {
     this.#element = element;
@@ -20,14 +20,18 @@ export class Chart {
     new ResizeObserver(() => this.#fit()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.#key = "";
-      if (this.#data) this.show(this.#lines, this.#data);
+      if (this.#data) this.show(this.#lines, this.#data, this.#marks);
     });
   }
 
-  /** lines: [{name, color, width}], data: [times, values of line 1, ...]; times in seconds, a missing value is null. */
-  show(lines, data) {
+  /**
+   * lines: [{name, color, width}], data: [times, values of line 1, ...]; times in seconds, a missing value is null.
+   * marks: times of upright lines.
+   */
+  show(lines, data, marks = []) {
     this.#lines = lines;
     this.#data = data;
+    this.#marks = marks;
     const key = JSON.stringify(lines);
     if (this.#plot && key === this.#key) {
       this.#plot.setData(data);
@@ -47,6 +51,7 @@ export class Chart {
         { ...axis, grid: { show: false }, space: 90, size: 32, values: (_, ticks) => ticks.map(time) },
         { ...axis, size: 44, values: (_, ticks) => ticks.map(tick) },
       ],
+      hooks: { drawAxes: [(plot) => this.#drawMarks(plot)] },
       series: [{}, ...lines.map((l) => ({
         label: l.name, stroke: l.color, width: l.width ?? 2, points: { show: false }, spanGaps: false,
       }))],
@@ -57,6 +62,17 @@ export class Chart {
     this.#plot?.destroy();
     this.#plot = null;
     this.#data = null;
+  }
+
+  #drawMarks(plot) {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.fillStyle = style("--bad");
+    for (const t of this.#marks) {
+      const x = plot.valToPos(t, "x", true);
+      if (x >= bbox.left && x <= bbox.left + bbox.width) ctx.fillRect(Math.round(x), bbox.top, devicePixelRatio, bbox.height);
+    }
+    ctx.restore();
   }
 
   #fit() {

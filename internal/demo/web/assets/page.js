@@ -25,6 +25,11 @@ const reasons = {
 };
 
 const throughput = new Chart($("chart"), 240);
+const ofTheLog = [
+  { id: "backlog", key: "backlog", text: (n) => count(n) },
+  { id: "age", key: "age", text: (n) => n.toFixed(1) + " s" },
+  { id: "bytes", key: "log_bytes", text: size, scale: 1 / 1024, unit: "KiB" },
+].map((c) => ({ ...c, chart: new Chart($(c.id + "-chart"), 130) }));
 
 /** What a counter gained per second, over the last few seconds, so that a scrape every second does not flicker. */
 function rates(history, key, window = 4) {
@@ -44,6 +49,21 @@ function showChart(history) {
   lines.forEach((l, i) => { l.now = count(data[i].at(-1) ?? 0); });
   throughput.show(lines.map(({ name, color }) => ({ name, color })), [history.map((m) => m.t), ...data]);
   legend($("chart-legend"), lines);
+}
+
+/** The log, with a mark where the collector was killed. */
+function showLog(log, kills, history) {
+  text("kills", count(kills));
+  text("accepted", count(log.accepted));
+  text("acknowledged", count(log.acknowledged));
+  text("backlog", count(log.backlog));
+  text("aside", count(log.expired + log.quarantined + log.dropped));
+  const times = history.map((m) => m.t);
+  const marks = history.filter((m, i) => i > 0 && m.kills > history[i - 1].kills).map((m) => m.t);
+  for (const { id, key, chart, text: written, scale = 1, unit = "" } of ofTheLog) {
+    text(id + "-now", history.length ? written(history.at(-1)[key]) : "");
+    chart.show([{ name: key + unit, color: color(id === "backlog" ? 1 : id === "age" ? 3 : 2) }], [times, history.map((m) => m[key] * scale)], marks);
+  }
 }
 
 function element(name, className, ...content) {
@@ -120,12 +140,13 @@ function show(state) {
   const settled = state.phase === "done";
   // Until the counts are final, what is missing is on its way.
   promise("lost", settled ? r.lost : 0);
-  text("lost-note", !settled && r.lost > 0 ? `${count(r.lost)} on the way` : `of ${count(r.kept_samples)} kept`);
+  text("lost-note", !settled && r.lost > 0 ? `${count(r.lost)} on the way` + (r.kills ? `, ${count(r.kills)} kills` : "") : `of ${count(r.kept_samples)} kept` + (r.kills ? `, ${count(r.kills)} kills` : ""));
   promise("foreign", r.foreign_series);
   promise("secrets", r.secret_series);
   promise("spoofed", r.spoofed_identities);
 
   showChart(state.history ?? []);
+  showLog(r.log, r.kills, state.history ?? []);
   showDrops(r.dropped ?? {});
   showComponents(state.components ?? {}, state.component_limit);
   showIdentity(state);
