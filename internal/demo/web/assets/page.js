@@ -61,7 +61,7 @@ function showLog(log, kills, history) {
   const times = history.map((m) => m.t);
   const marks = history.filter((m, i) => i > 0 && m.kills > history[i - 1].kills).map((m) => m.t);
   for (const { id, key, chart, text: written, scale = 1, unit = "" } of ofTheLog) {
-    text(id + "-now", history.length ? written(history.at(-1)[key]) : "");
+    text(id + "-now", written(log[id]));
     chart.show([{ name: key + unit, color: color(id === "backlog" ? 1 : id === "age" ? 3 : 2) }], [times, history.map((m) => m[key] * scale)], marks);
   }
 }
