@@ -247,3 +247,82 @@ func TestFrozenBatchKeepsItsEnd(t *testing.T) {
 	require.False(t, b.take(s, limits{maxSamples: 10}))
 	require.True(t, b.take(s, limits{maxSamples: 10, until: 1}))
 }
+
+func names(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprint("series", i)
+	}
+	return all
+}
+
+// What fits is remembered, over restarts too; a single sample that is too large says nothing about requests.
+func TestSizeIsLearned(t *testing.T) {
+	for _, tc := range []struct{ fits, learned int }{{fits: 30, learned: 25}, {fits: 0, learned: 10_000}} {
+		fs := crashfs.New()
+		b := newByHand(t, fs, func(*Config) {})
+		b.answer = func(_ remotewrite.Protocol, body []byte) remotewrite.Answer {
+			if n := len(decode(t, remotewrite.V1, body)); n > tc.fits {
+				return status(http.StatusRequestEntityTooLarge)
+			}
+			return status(http.StatusNoContent)
+		}
+		b.push(0, names(100)...)
+		b.work()
+		require.EqualValues(t, tc.learned, b.d.maxSamples.Load())
+		b.s.close()
+		b.s.store()
+		require.NoError(t, b.log.Close())
+		b = newByHand(t, fs, func(*Config) {})
+		require.EqualValues(t, tc.learned, b.d.maxSamples.Load())
+		b = newByHand(t, crashfs.New(), func(c *Config) { c.Destination = "another" })
+		require.EqualValues(t, 10_000, b.d.maxSamples.Load())
+	}
+}
+
+// Pauses double up to the longest one. What a receiver asks for is a pause at least as long, whatever the jitter.
+func TestPauses(t *testing.T) {
+	b := newByHand(t, crashfs.New(), func(c *Config) {
+		c.MaxInterval, c.Jitter = 5*time.Second, func() float64 { return 0 }
+	})
+	after := ""
+	b.answer = func(remotewrite.Protocol, []byte) remotewrite.Answer {
+		a := status(http.StatusServiceUnavailable)
+		a.Header.Set("Retry-After", after)
+		return a
+	}
+	b.push(0, "a")
+	for _, want := range []time.Duration{950, 1900, 3800, 4750, 4750} {
+		wait := b.work()
+		require.Equal(t, want*time.Millisecond, wait)
+		require.Equal(t, wait, b.work(), "an attempt in a pause")
+		b.now = b.now.Add(wait)
+	}
+	require.Equal(t, 5, b.requests)
+	after = "90"
+	require.Equal(t, 90*time.Second, b.work())
+}
+
+// A shard that has nothing in the log's segments does not keep them from being deleted.
+func TestIdleShardKeepsNoSegments(t *testing.T) {
+	b := newByHand(t, crashfs.New(), func(*Config) {})
+	b.answer = func(remotewrite.Protocol, []byte) remotewrite.Answer { return status(http.StatusNoContent) }
+	log, err := samplelog.Open(samplelog.Options{FS: crashfs.New(), Dir: "log", Shards: 32, SegmentBytes: 1, OnFull: samplelog.Block})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, log.Close()) }()
+	b.log, b.d = log, New(b.d.cfg, log, b, b, b, b)
+	senders := b.d.begin(log.Runs(0)[0])
+	for range 5 {
+		b.push(0, "a")
+		for _, s := range senders {
+			b.s.close()
+			b.s = s
+			b.work()
+		}
+	}
+	for _, s := range senders {
+		defer s.close()
+	}
+	require.LessOrEqual(t, log.Stats().Segments, 2)
+	require.Zero(t, b.d.Stats().Backlog)
+}

@@ -195,3 +195,40 @@ func TestRefusedBatchIsNotRead(t *testing.T) {
 	}
 	require.NoError(t, l.Close())
 }
+
+// Numbers that have been sent are not given again, where the end of the log is lost that had them.
+func TestNumbersAreNotGivenTwice(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	opts.SegmentBytes, opts.Shards = 1<<20, 2
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 20, 1)
+	at := Position{Segment: 1, Offset: l.Stats().Bytes + 1000}
+	l.Checkpointer().Change(func(c *Checkpoint) {
+		c.Run, c.NextSegment, c.Shards = 1, 2, []ShardState{{Position: at, Seq: 100}, {Position: at, Seq: 50, Frozen: &Frozen{End: at, EndSeq: 200}}}
+	})
+	require.NoError(t, l.Checkpointer().Store())
+	require.NoError(t, l.Close())
+	l, err = Open(opts)
+	require.NoError(t, err)
+	require.Equal(t, uint64(300), l.Stats().Accepted)
+	require.Equal(t, []uint64{100, 200}, l.active().Base)
+	require.NoError(t, l.Close())
+}
+
+// All segments are gone: numbers go on where they were, or the checkpoint would be about others.
+func TestAllSegmentsAreDeleted(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 3, 1)
+	l.Checkpointer().Change(func(c *Checkpoint) { c.Accepted, c.NextSegment = l.Stats().Accepted, 8 })
+	require.NoError(t, l.Checkpointer().Store())
+	require.NoError(t, l.Close())
+	require.NoError(t, os.Remove(filepath.Join(opts.Dir, segmentName(1))))
+	l, err = Open(opts)
+	require.NoError(t, err)
+	require.Equal(t, []Run{{ID: 8, Shards: 1}}, l.Runs(0))
+	require.Equal(t, uint64(3), l.Stats().Accepted)
+	require.NoError(t, l.Close())
+}
