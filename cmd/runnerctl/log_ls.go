@@ -26,6 +26,7 @@ func newCmdLogLs(s streams, runF func(context.Context, *logLsOptions) error) *co
   delivered  when all of it is settled: it is deleted when the collector goes on
   sending    when a part of it is settled
   backlog    when none of it is settled
+  empty      when nothing has been written to it yet
   damaged    when a part of it cannot be read
 
 Those of quarantine/ and expired/ are set aside. Times are those of the samples.`,

@@ -19,6 +19,8 @@ const (
 	Sending State = "sending"
 	// Backlog: none of it is settled.
 	Backlog State = "backlog"
+	// Empty: there is nothing in it yet.
+	Empty State = "empty"
 	// SetAside: it is kept, and not sent.
 	SetAside State = "set aside"
 	// IsDamaged: a part of it cannot be read.
@@ -84,7 +86,9 @@ func (l *Logs) list(kind Kind, s samplelog.SegmentInfo) (Segment, error) {
 		row.State = IsDamaged
 	case kind != Main:
 		row.State = SetAside
-	case row.Backlog == 0 && row.Samples > 0:
+	case row.Samples == 0:
+		row.State = Empty
+	case row.Backlog == 0:
 		row.State = Delivered
 	case row.Backlog < row.Samples:
 		row.State = Sending

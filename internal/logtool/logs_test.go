@@ -52,6 +52,17 @@ func TestList(t *testing.T) {
 	assert.Equal(t, filepath.Join("quarantine", "segment-00000001.log"), rows[len(rows)-2].File)
 }
 
+func TestListOfALogThatWasJustBegun(t *testing.T) {
+	dir := t.TempDir()
+	l, err := samplelog.Open(options(dir))
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	rows, err := opened(t, dir).List()
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	assert.Equal(t, Empty, rows[0].State)
+}
+
 func TestStat(t *testing.T) {
 	f := newFolder(t)
 	s, err := opened(t, f.dir).Stat(3)
