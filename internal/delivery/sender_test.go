@@ -326,3 +326,34 @@ func TestIdleShardKeepsNoSegments(t *testing.T) {
 	require.LessOrEqual(t, log.Stats().Segments, 2)
 	require.Zero(t, b.d.Stats().Backlog)
 }
+
+// A frozen batch of which a part is settled, and of which the log has lost a part: nothing is counted twice, nothing is forgotten.
+func TestFrozenBatchThatIsDamaged(t *testing.T) {
+	fs := crashfs.New()
+	b := newByHand(t, fs, func(c *Config) { c.MaxWait = time.Second })
+	codes := []int{413, 204, 413, 204, 502}
+	b.answer = func(remotewrite.Protocol, []byte) remotewrite.Answer { return status(codes[b.requests-1]) }
+	b.push(0, "a", "b")
+	second := b.log.Stats().Bytes
+	b.push(0, "c", "d")
+	b.work()
+	b.now = b.now.Add(time.Second)
+	b.work()
+	require.Len(t, codes, b.requests)
+	require.Equal(t, uint64(3), b.d.Stats().Acknowledged)
+	b.s.store()
+	b.s.close()
+	require.NoError(t, b.log.Close())
+	f, err := fs.OpenReadWrite("log/segment-00000001.log")
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte("damage"), second)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+
+	b = newByHand(t, fs, func(*Config) {})
+	b.answer = func(remotewrite.Protocol, []byte) remotewrite.Answer { return status(http.StatusNoContent) }
+	b.push(time.Second, "e")
+	b.work()
+	stats := b.d.Stats()
+	require.Equal(t, []uint64{5, 5, 0, 0}, []uint64{stats.Accepted, stats.Acknowledged, stats.Dropped[samplelog.ReasonDamaged], stats.Backlog})
+}

@@ -232,3 +232,31 @@ func TestAllSegmentsAreDeleted(t *testing.T) {
 	require.Equal(t, uint64(3), l.Stats().Accepted)
 	require.NoError(t, l.Close())
 }
+
+// A segment of which the end is missing is kept aside, not deleted, when the rest of it is settled.
+func TestShortenedSegmentIsKept(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	l, err := Open(opts)
+	require.NoError(t, err)
+	appendSamples(t, l, 1, 1)
+	end := l.Stats().Bytes
+	appendSamples(t, l, 1, 2)
+	for range 2 { // segment 2 says where segment 1 ends
+		require.NoError(t, l.Close())
+		l, err = Open(opts)
+		require.NoError(t, err)
+	}
+	require.NoError(t, l.Close())
+	require.NoError(t, os.Truncate(filepath.Join(opts.Dir, segmentName(1)), end))
+	l, err = Open(opts)
+	require.NoError(t, err)
+	r := l.Reader(l.Runs(0)[0], 0, Position{}, 0)
+	defer r.Close()
+	times, lost := readAll(t, r)
+	require.Equal(t, []int64{1}, times)
+	require.Equal(t, uint64(1), lost)
+	at, _ := r.Position()
+	l.Release(l.Runs(0)[0].ID, 0, at)
+	require.FileExists(t, filepath.Join(opts.Dir, damagedName, segmentName(1)))
+	require.NoError(t, l.Close())
+}
