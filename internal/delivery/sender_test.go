@@ -275,7 +275,9 @@ func TestSizeIsLearned(t *testing.T) {
 		require.NoError(t, b.log.Close())
 		b = newByHand(t, fs, func(*Config) {})
 		require.EqualValues(t, tc.learned, b.d.maxSamples.Load())
-		b = newByHand(t, crashfs.New(), func(c *Config) { c.Destination = "another" })
+		b.s.close()
+		require.NoError(t, b.log.Close())
+		b = newByHand(t, fs, func(c *Config) { c.Destination = "another" })
 		require.EqualValues(t, 10_000, b.d.maxSamples.Load())
 	}
 }
