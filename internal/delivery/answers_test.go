@@ -23,16 +23,22 @@ func TestWhatWasWritten(t *testing.T) {
 		code, written             int
 		acknowledged, quarantined uint64
 		partial                   uint64
+		receiver                  string
+		requests                  int
 	}{
-		"all":                       {http.StatusNoContent, 4, 4, 0, 0},
-		"more than was sent":        {http.StatusNoContent, 9, 4, 0, 0},
-		"a part":                    {http.StatusNoContent, 1, 1, 0, 3},
-		"none":                      {http.StatusNoContent, 0, 0, 0, 4},
-		"refused, and none written": {http.StatusBadRequest, 0, 0, 4, 0},
-		"refused, and all written":  {http.StatusBadRequest, 4, 4, 0, 0},
+		"all":                       {http.StatusNoContent, 4, 4, 0, 0, "", 1},
+		"more than was sent":        {http.StatusNoContent, 9, 4, 0, 0, "", 1},
+		"a part":                    {http.StatusNoContent, 1, 1, 0, 3, "", 1},
+		"none":                      {http.StatusNoContent, 0, 0, 0, 4, "", 1},
+		"refused, and none written": {http.StatusBadRequest, 0, 0, 4, 0, remotewrite.Prometheus, 1},
+		// It may be one that takes all or nothing: each sample is tried.
+		"refused, and none written, by whom is not known": {http.StatusBadRequest, 0, 0, 4, 0, "", 7},
+		"refused, and all written":                        {http.StatusBadRequest, 4, 4, 0, 0, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newByHand(t, crashfs.New(), func(c *Config) { c.Protocol = remotewrite.V2 })
+			b := newByHand(t, crashfs.New(), func(c *Config) {
+				c.Protocol, c.Profile.Name = remotewrite.V2, tc.receiver
+			})
 			b.answer = func(remotewrite.Protocol, []byte) remotewrite.Answer {
 				a := status(tc.code)
 				a.Header.Set("X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(tc.written))
@@ -41,7 +47,7 @@ func TestWhatWasWritten(t *testing.T) {
 			b.push(0, names(4)...)
 			b.work()
 			stats := b.d.Stats()
-			require.Equal(t, 1, b.requests)
+			require.Equal(t, tc.requests, b.requests)
 			require.Equal(t, tc.acknowledged, stats.Acknowledged)
 			require.Equal(t, tc.quarantined, stats.Quarantined[remotewrite.ReasonOther])
 			require.Equal(t, tc.partial, stats.Dropped[reasonPartial])

@@ -39,7 +39,7 @@ func (*atOnce) Deduplicated()                                         {}
 // and go with other numbers of shards: every sample arrives once and in order, and the figures add up at every moment.
 func TestAllAtOnce(t *testing.T) {
 	const callers, series, batches, processes = 3, 7, 60, 4
-	seed := rand.Uint64()
+	seed := rand.Uint64() //nolint:gosec // a test
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test
 	recv := &atOnce{t: t, receiver: receiver{rng: rng, faults: true, maxLen: 13, series: map[string][]stored{}}}

@@ -20,6 +20,7 @@ package delivery
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +94,7 @@ type Delivery struct {
 	maxSamples atomic.Int64 // learned from answers about size
 	protocol   atomic.Value // remotewrite.Protocol, learned
 	proven     atomic.Bool  // the receiver has said what it stored of a request of 2.0
+	parts      atomic.Bool  // it stores the good samples of a request that it refuses
 
 	settling sync.Mutex // samples move between the log's and the checkpoint's figures
 
@@ -109,6 +111,7 @@ func New(cfg Config, log *samplelog.Log, transport Transport, quarantine, expire
 		cfg: cfg, log: log, cp: log.Checkpointer(), transport: transport, quarantine: quarantine, expired: expired, observer: observer,
 		flush: make(chan struct{}), requests: limiter(cfg.RequestsPerSecond), samples: limiter(cfg.SamplesPerSecond),
 	}
+	d.parts.Store(cfg.Profile.Name == remotewrite.Prometheus)
 	d.recall()
 	return d
 }
@@ -226,6 +229,13 @@ func (d *Delivery) balance(c *samplelog.Checkpoint, run samplelog.Run) {
 		d.cfg.Logger.Error("samples of the log are gone that had not been delivered: they are counted as dropped", "samples", missing, "reason", reason)
 		count(&c.Totals.Dropped, reason, missing)
 	}
+}
+
+// failing says whether attempts of any shard fail.
+func (d *Delivery) failing() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.senders, func(s *sender) bool { return s.failing.Load() != nil })
 }
 
 func count(m *map[string]uint64, reason string, n uint64) {

@@ -121,11 +121,16 @@ func (s *sender) act(v remotewrite.Verdict, samples []samplelog.Sample) (time.Du
 		s.halve()
 	case remotewrite.Isolate:
 		s.isolated++
+		if v.WrittenKnown && v.Written > 0 && v.Written < n {
+			s.d.parts.Store(true)
+		}
 		if v.AllWritten { // what was refused were exemplars
 			s.delivered(v, n)
 			return 0, nil
 		}
-		if n == 1 || s.sameSeries(samples) || v.NoneWritten || s.isolated > maxIsolating {
+		// A receiver that takes all or nothing has written none as well, and may still take most of them.
+		hopeless := v.NoneWritten && s.d.parts.Load()
+		if n == 1 || s.sameSeries(samples) || hopeless || s.isolated > maxIsolating {
 			return s.refuse(v, samples), nil
 		}
 		s.halve()
@@ -296,6 +301,8 @@ func (s *sender) healthy() {
 		return
 	}
 	s.warned = time.Time{}
-	s.d.cfg.Status(nil)
+	if !s.d.failing() { // another shard may still fail
+		s.d.cfg.Status(nil)
+	}
 	s.d.cfg.Logger.Info("sending works again", "shard", s.shard, "backlog", s.d.Stats().Backlog)
 }

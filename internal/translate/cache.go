@@ -65,7 +65,7 @@ const (
 	maxRenewed = 1000
 )
 
-// maxEntries is how much the cache may hold before it asks for a new segment. A segment ends with 2^18 series, but what comes can
+// maxEntries is how much the cache may hold before it asks for a new segment. A segment ends with 2^20 series, but what comes can
 // differ in what makes no series.
 const maxEntries = 1 << 19
 
