@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubiyabot/otelcol-runner/internal/logtool"
+	"github.com/kubiyabot/otelcol-runner/internal/remotewrite"
 )
 
 func newCmdLog(s streams) *cobra.Command {
@@ -23,7 +25,11 @@ and locks nothing, so that it can be used while the collector is writing, and on
 
 In a folder there are the log itself, whose samples are delivered, being sent, or the backlog; quarantine/ with what the
 receiver refused, and why; expired/ with what had become older than the receiver takes; damaged/ with segments of
-which a part cannot be read.`,
+which a part cannot be read.
+
+What durable delivery comes to, by the receiver that the exporter is configured for:
+
+` + receiverNotes(),
 		Example: `  runnerctl log stat /var/lib/otelcol-runner/log
   runnerctl log dump /var/lib/otelcol-runner/log --quarantine
   runnerctl log export /var/lib/otelcol-runner/log --expired --format tsdb --out ./blocks`,
@@ -34,6 +40,24 @@ which a part cannot be read.`,
 		newCmdLogVerify(s, logVerifyRun), newCmdLogExport(s, logExportRun), newCmdLogReplay(s, logReplayRun),
 	)
 	return cmd
+}
+
+// receiverNotes says for each receiver, on lines of at most 120 characters, what it keeps.
+func receiverNotes() string {
+	const width = 120
+	var b strings.Builder
+	for _, p := range remotewrite.Profiles() {
+		line := fmt.Sprintf("  %-16s", p.Name)
+		for word := range strings.FieldsSeq(p.Note) {
+			if len(line)+1+len(word) > width {
+				b.WriteString(line + "\n")
+				line = strings.Repeat(" ", 18)
+			}
+			line += " " + word
+		}
+		b.WriteString(line + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // logOptions are what all commands of log have.
