@@ -288,7 +288,9 @@ func tornEverywhere(r *rig) {
 		require.NoError(r, os.WriteFile(filepath.Join(scratch, "log", "CHECKPOINT"), checkpoint, 0o600))
 		require.NoError(r, openTorn(filepath.Join(scratch, "log"), all, size), "%d bytes are missing", cut)
 	}
+	sent := len(r.front.all())
 	r.start()
+	r.calls(sent + 1)
 	r.front.set(nil)
 }
 
