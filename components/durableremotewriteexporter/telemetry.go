@@ -57,6 +57,9 @@ func (t *telemetry) translated(ctx context.Context, r translate.Result, err erro
 		refuse(reasonLogFull, r.Samples)
 		return
 	}
+	if r.RefusedExemplars > 0 {
+		t.b.ExporterDurableRemoteWriteRefusedExemplars.Add(ctx, int64(r.RefusedExemplars), t.with())
+	}
 	for reason, n := range r.Refused {
 		refuse(translate.Reason(reason).String(), n)
 	}

@@ -200,7 +200,7 @@ func (d *Delivery) begin(run samplelog.Run) []*sender {
 			c.Run, c.Shards = run.ID, make([]samplelog.ShardState, run.Shards)
 		}
 		c.Before = d.log.Before(run.ID)
-		d.balance(c, run)
+		d.balance(c)
 	})
 	state := d.cp.Load()
 	senders := make([]*sender, run.Shards)
@@ -214,8 +214,8 @@ func (d *Delivery) begin(run samplelog.Run) []*sender {
 }
 
 // balance makes the totals add up with the positions. They do, unless segments of the log were deleted or its checkpoint replaced.
-func (d *Delivery) balance(c *samplelog.Checkpoint, run samplelog.Run) {
-	passed := d.log.Before(run.ID)
+func (d *Delivery) balance(c *samplelog.Checkpoint) {
+	passed := c.Before
 	settledInBatches := uint64(0)
 	for _, s := range c.Shards {
 		passed += s.Seq
@@ -257,8 +257,7 @@ type Stats struct {
 	Oldest int64
 	Shards int
 	// Failing is why the last attempt of a shard failed, empty where all goes well.
-	Failing  string
-	Protocol remotewrite.Protocol
+	Failing string
 }
 
 // Stats returns figures as of now. Accepted is exactly the totals and the backlog.
@@ -267,7 +266,7 @@ func (d *Delivery) Stats() Stats {
 	totals := d.cp.Load().Totals
 	log := d.log.Stats()
 	d.settling.Unlock()
-	s := Stats{Totals: totals, Accepted: log.Accepted, Protocol: d.protocol.Load().(remotewrite.Protocol)}
+	s := Stats{Totals: totals, Accepted: log.Accepted}
 	count(&s.Dropped, samplelog.ReasonFull, log.DroppedPending)
 	s.Backlog = s.Accepted - min(s.Accepted, s.Sum())
 	d.mu.Lock()

@@ -17,8 +17,6 @@ type Profile struct {
 	Protocol Protocol
 	// MaxAge is how old a sample may be that it stores.
 	MaxAge time.Duration
-	// MaxFuture is how far ahead of its clock a sample may be.
-	MaxFuture time.Duration
 	// MaxBytes is how large a request may be before compression.
 	MaxBytes int
 	// MaxLabels, MaxLabelName and MaxLabelValue are how many labels a series may have, its name among them, and how long they may be,
@@ -69,7 +67,7 @@ func Profiles() []Profile {
 			// Remote write 2.0 is not documented by Microsoft.
 			Protocol: V1,
 			// learn.microsoft.com, azure-monitor/metrics: samples that are older or newer than 20 minutes are dropped after they were accepted.
-			MaxAge: 20 * time.Minute, MaxFuture: 20 * time.Minute,
+			MaxAge: 20 * time.Minute,
 			// Not documented. Prometheus sends 2,000 samples in a request by default, about as much, and is what Microsoft tells users to send with.
 			MaxBytes: mib,
 			// Azure/prometheus-collector, default jobs: label_limit 63, label_name_length_limit 511, label_value_length_limit 1023.
@@ -103,15 +101,15 @@ func Profiles() []Profile {
 		{
 			Name: GrafanaCloud, Protocol: V2,
 			// As Mimir, which it is.
-			MaxFuture: 10 * time.Minute, MaxBytes: large,
+			MaxBytes: large,
 			AuthHint: "the access policy needs the scope metrics:write, and the user name is the number of the instance",
 			Note: "Grafana Cloud takes a backlog in order, whole, within the limits of the stack (by default 10,000 samples a second, then 429); " +
 				"label values that are too long are cut.",
 		},
 		{
 			Name: Mimir, Protocol: V2,
-			// mimir, pkg/util/validation/limits.go: creation_grace_period 10m; pkg/distributor: -distributor.max-recv-msg-size 100 MiB.
-			MaxFuture: 10 * time.Minute, MaxBytes: large,
+			// mimir, pkg/distributor: -distributor.max-recv-msg-size 100 MiB.
+			MaxBytes: large,
 			// limits.go: max_label_names_per_series 30, max_length_label_name 1024, max_length_label_value 2048; of a tenant, so often changed.
 			MaxLabels: 30, MaxLabelName: 1024, MaxLabelValue: 2048,
 			Note: "Mimir takes a backlog in order, whole; what it refuses, it names, and the rest of the request is stored.",
@@ -126,8 +124,6 @@ func Profiles() []Profile {
 			Name: VictoriaMetrics,
 			// VictoriaMetrics, lib/prompb: it reads 1.0 and its own protocol, and answers 204 to a body of 2.0 without storing anything.
 			Protocol: V1,
-			// -futureRetention, 2d by default; what is further is dropped after a 2xx.
-			MaxFuture: 48 * time.Hour,
 			// lib/protoparser/promremotewrite: -maxInsertRequestSize 32 MiB.
 			MaxBytes:  large,
 			RepeatsOK: true,
@@ -135,8 +131,8 @@ func Profiles() []Profile {
 		},
 		{
 			Name: Prometheus, Protocol: V2,
-			// prometheus, storage/remote/write_handler.go: maxAheadTime; client_golang/exp/api/remote: maxDecodedSize 32 MiB.
-			MaxFuture: 10 * time.Minute, MaxBytes: large,
+			// client_golang/exp/api/remote: maxDecodedSize 32 MiB.
+			MaxBytes: large,
 			Note: "Prometheus takes a backlog in order, as long as it is not older than the head of its TSDB (about 1 hour behind its newest sample, " +
 				"more with an out_of_order_time_window).",
 		},

@@ -29,7 +29,6 @@ type Batch struct {
 
 	parts []part // by shard
 	total int    // samples
-	maxT  int64
 
 	buf, defs encoding.Encbuf // reused
 }
@@ -64,9 +63,6 @@ func (b *Batch) Text(s Symbol) string { return b.table.symbols[s] }
 // View returns the series of the segment as of now.
 func (b *Batch) View() *View { return &b.table.View }
 
-// Shards returns the number of shards.
-func (b *Batch) Shards() int { return b.shards }
-
 // Series makes a new series, also where there is one with the same labels: callers remember the references. Labels are name,
 // value, name, value ..., in the order of the names, each value not empty; they are copied.
 func (b *Batch) Series(labels []Symbol, m Metadata) Ref {
@@ -92,19 +88,19 @@ func (b *Batch) shardOf(labels []Symbol) int {
 
 // Sample adds a float sample. Times are milliseconds since the epoch; st is 0 where the start is unknown.
 func (b *Batch) Sample(ref Ref, st, t int64, v float64) {
-	p := b.part(ref, t)
+	p := b.part(ref)
 	p.floats = append(p.floats, record.RefSample{Ref: chunks.HeadSeriesRef(ref), ST: st, T: t, V: v})
 }
 
 // Histogram adds a native histogram with integer counts.
 func (b *Batch) Histogram(ref Ref, st, t int64, h *histogram.Histogram) {
-	p := b.part(ref, t)
+	p := b.part(ref)
 	p.hists = append(p.hists, record.RefHistogramSample{Ref: chunks.HeadSeriesRef(ref), ST: st, T: t, H: h})
 }
 
 // FloatHistogram adds a native histogram with float counts.
 func (b *Batch) FloatHistogram(ref Ref, st, t int64, h *histogram.FloatHistogram) {
-	p := b.part(ref, t)
+	p := b.part(ref)
 	p.fhists = append(p.fhists, record.RefFloatHistogramSample{Ref: chunks.HeadSeriesRef(ref), ST: st, T: t, FH: h})
 }
 
@@ -135,9 +131,8 @@ func (b *Batch) Note(text string) { b.note = text }
 // Renew asks for a new segment before the next batch, because a series that the segment holds has changed its metadata.
 func (b *Batch) Renew() { b.renew = true }
 
-func (b *Batch) part(ref Ref, t int64) *part {
+func (b *Batch) part(ref Ref) *part {
 	b.total++
-	b.maxT = max(b.maxT, t)
 	return &b.parts[b.table.series[ref].shard]
 }
 
@@ -146,7 +141,7 @@ func (b *Batch) reset() {
 	for i := range b.parts {
 		b.parts[i].reset()
 	}
-	b.total, b.maxT, b.note = 0, 0, ""
+	b.total, b.note = 0, ""
 }
 
 // open points the batch to a new segment.

@@ -21,18 +21,6 @@ type Position struct {
 	Skip    int    `json:"skip,omitempty"`
 }
 
-// Before says whether p lies before q.
-func (p Position) Before(q Position) bool {
-	switch {
-	case p.Segment != q.Segment:
-		return p.Segment < q.Segment
-	case p.Offset != q.Offset:
-		return p.Offset < q.Offset
-	default:
-		return p.Skip < q.Skip
-	}
-}
-
 // Totals are samples by what became of them. Accepted samples are these and the backlog, nothing else.
 type Totals struct {
 	Acknowledged uint64            `json:"acknowledged"`

@@ -167,8 +167,6 @@ type Stats struct {
 	Segments       int
 	Bytes          int64
 	Next           uint64 // the number of the segment that comes after the last
-	// OldestCreated is when the oldest segment that is needed was begun, in milliseconds since the epoch.
-	OldestCreated int64
 }
 
 // Stats returns figures of the log as of now.
@@ -176,7 +174,7 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.active()
-	s := Stats{Accepted: a.total(), Segments: len(l.segments), Bytes: l.bytes(), Next: a.Segment + 1, OldestCreated: l.segments[0].Created}
+	s := Stats{Accepted: a.total(), Segments: len(l.segments), Bytes: l.bytes(), Next: a.Segment + 1}
 	for _, n := range l.pending {
 		s.DroppedPending += n
 	}

@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	ExporterDurableRemoteWriteExpiredSamples       metric.Int64ObservableCounter
 	ExporterDurableRemoteWritePartialWrites        metric.Int64Counter
 	ExporterDurableRemoteWriteQuarantinedSamples   metric.Int64ObservableCounter
+	ExporterDurableRemoteWriteRefusedExemplars     metric.Int64Counter
 	ExporterDurableRemoteWriteRefusedSamples       metric.Int64Counter
 	ExporterDurableRemoteWriteRequestDuration      metric.Float64Histogram
 	ExporterDurableRemoteWriteRequests             metric.Int64Counter
@@ -311,6 +312,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_durable_remote_write_quarantined_samples",
 		metric.WithDescription("Samples that the receiver refused for good. They are set aside in the log, with its answer. [Beta]"),
 		metric.WithUnit("{sample}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterDurableRemoteWriteRefusedExemplars, err = builder.meter.Int64Counter(
+		"otelcol_exporter_durable_remote_write_refused_exemplars",
+		metric.WithDescription("Exemplars that were left out, because they have no value or labels that Prometheus refuses. Their samples are accepted. [Beta]"),
+		metric.WithUnit("{exemplar}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterDurableRemoteWriteRefusedSamples, err = builder.meter.Int64Counter(

@@ -62,6 +62,7 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ExporterDurableRemoteWriteDeduplicatedRequests.Add(context.Background(), 1)
 	tb.ExporterDurableRemoteWritePartialWrites.Add(context.Background(), 1)
+	tb.ExporterDurableRemoteWriteRefusedExemplars.Add(context.Background(), 1)
 	tb.ExporterDurableRemoteWriteRefusedSamples.Add(context.Background(), 1)
 	tb.ExporterDurableRemoteWriteRequestDuration.Record(context.Background(), 1)
 	tb.ExporterDurableRemoteWriteRequests.Add(context.Background(), 1)
@@ -99,6 +100,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterDurableRemoteWriteQuarantinedSamples(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterDurableRemoteWriteRefusedExemplars(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterDurableRemoteWriteRefusedSamples(t, testTel,
