@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -102,4 +104,13 @@ func TestBlockSaysThatItWaits(t *testing.T) {
 	l.Release(l.Runs(0)[0].ID, 0, at)
 	appendSamples(t, l, 1, 100)
 	require.Equal(t, 1, strings.Count(out.String(), "the log takes samples again"), out.String())
+}
+
+// A folder that cannot be written to is named, with what to do.
+func TestOpenSaysWhichFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := Open(testOptions(filepath.Join(file, "log")))
+	require.ErrorContains(t, err, file)
+	require.ErrorContains(t, err, "use a folder that this process may write to")
 }

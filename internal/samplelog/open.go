@@ -29,11 +29,14 @@ func Open(opts Options) (*Log, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if err := opts.FS.MkdirAll(filepath.Join(opts.Dir, damagedName)); err != nil {
-		return nil, fmt.Errorf("creating the folder of the log: %w", err)
+		return nil, fmt.Errorf("creating the folder of the log: %w: use a folder that this process may write to", err)
 	}
 	lock, err := opts.FS.Lock(filepath.Join(opts.Dir, lockName))
-	if err != nil {
+	if errors.Is(err, ErrLocked) {
 		return nil, fmt.Errorf("the log in %s: %w: end that process, or use another folder", opts.Dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the log in %s: %w: use a folder that this process may write to", opts.Dir, err)
 	}
 	l := &Log{opts: opts, lock: lock, changed: make(chan struct{}), group: newGroup()}
 	if err := l.open(); err != nil {
