@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
 )
 
 // Exit codes.
@@ -19,7 +21,12 @@ const (
 )
 
 func main() {
-	os.Exit(execute(context.Background(), newStreams(), os.Args[1:]))
+	// What computes a delivery runs in virtual time, which is only to be had below this.
+	virtualtime.Main(func(clock virtualtime.Clock) int {
+		s := newStreams()
+		s.clock = clock
+		return execute(context.Background(), s, os.Args[1:])
+	})
 }
 
 // errBroken is a finding that the command has already shown: it sets the exit code and prints nothing.

@@ -7,9 +7,11 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
 )
 
-// streams are where a command writes, and what it may write there.
+// streams are what a command has of the process: where it writes and what it may write there, and the clock for virtual time.
 type streams struct {
 	// in is where keys come from; nil: there are none.
 	in       *os.File
@@ -18,6 +20,7 @@ type streams struct {
 	outTTY, errTTY bool
 	// color is false when the user has set NO_COLOR (https://no-color.org).
 	color bool
+	clock virtualtime.Clock
 }
 
 func newStreams() streams {
