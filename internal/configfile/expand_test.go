@@ -14,7 +14,7 @@ import (
 )
 
 var environment = map[string]string{
-	"NAME": "runner-1", "NUMBER": "007", "LIST": "[a, b]", "DOLLAR": "a$$b", "INNER": "NAME", "EMPTY": "", "QUOTED": `"x: y"`, "NESTED": "${env:NAME}", "NESTED_LIST": "[a, '${env:NUMBER}', $$]", "BAD": "a: [", "MAP": "{k: ${env:NAME}}",
+	"NAME": "runner-1", "NUMBER": "007", "LIST": "[a, b]", "DOLLAR": "a$$b", "INNER": "NAME", "EMPTY": "", "QUOTED": `"x: y"`, "NESTED": "${env:NAME}", "NESTED_LIST": "[a, '${env:NAME}', $$]", "BAD": "a: [", "MAP": "{k: ${env:NAME}}",
 }
 
 func lookup(name string) (string, bool) {
@@ -103,7 +103,7 @@ func TestExpandErrors(t *testing.T) {
 		"${env:CIRCLE}":   "x.yaml:1:11: still has references after 100 replacements: remove the circle of variables",
 		"b ${env:CIRCLE}": "x.yaml:1:11: still has references after 100 replacements: remove the circle of variables",
 		"${env:GROWS}":    "x.yaml:1:11: is longer than 1048576 bytes with its references replaced: shorten the variables",
-		"${env:BOMB}":    "x.yaml:1:11: still has references after 101 replacements: remove the circle of variables",
+		"${env:BOMB}":     "x.yaml:1:11: still has references after 101 replacements: remove the circle of variables",
 		"${env:CYCLE}":    "x.yaml:1:11: *a stands inside of what it refers to: an alias cannot contain itself",
 	} {
 		_, err := parse(t, `service: ["`+value+`"]`+"\nreceivers: {}").Expand(lookup)

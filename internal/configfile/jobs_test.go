@@ -115,7 +115,7 @@ func TestMergeKeys(t *testing.T) {
 func TestWalk(t *testing.T) {
 	f := parse(t, "scrape_configs:\n- job_name: a\n  x: [&q 1, *q]\n  hidden: {a: 1}\n")
 	var paths []string
-	f.Walk(func(path string, key, value *yaml.Node) bool {
+	f.Walk(func(path string, key, _ *yaml.Node) bool {
 		paths = append(paths, path)
 		return key == nil || key.Value != "hidden"
 	})
