@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubiyabot/otelcol-runner/internal/remotewrite"
 	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
+	"github.com/kubiyabot/otelcol-runner/internal/translate"
 )
 
 // Config is the configuration of the durable_remote_write exporter.
@@ -322,4 +323,9 @@ func (c *SetAsideConfig) Validate() error {
 		return fmt.Errorf("max_bytes: %d: use at least 1048576", c.MaxBytes)
 	}
 	return nil
+}
+
+// TranslateSettings are the part of the configuration that the translation into series depends on.
+func (c *Config) TranslateSettings() translate.Settings {
+	return translate.Settings{ResourceLabels: c.ResourceLabels, EscapeNames: c.Names == namesEscaped}
 }

@@ -56,7 +56,7 @@ func newExporter(set exporter.Settings, cfg *Config) (*durableExporter, error) {
 	}
 	e := &durableExporter{
 		cfg: cfg, id: set.ID, set: set.TelemetrySettings, version: set.BuildInfo.Version, profile: profile,
-		translator: translate.New(translate.Settings{ResourceLabels: cfg.ResourceLabels, EscapeNames: cfg.Names == namesEscaped}),
+		translator: translate.New(cfg.TranslateSettings()),
 	}
 	if profile.CaseInsensitiveSeries {
 		e.cases = newCaseWatch(set.Logger)

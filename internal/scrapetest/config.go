@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scrapetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
+	promconfig "github.com/prometheus/prometheus/config"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+)
+
+// Config is a resolved configuration: what the collector would start with.
+type Config struct {
+	// File is what it was read from.
+	File *configfile.File
+
+	receivers  map[component.ID]*confmap.Conf
+	processors map[component.ID]*confmap.Conf
+	exporters  map[component.ID]*confmap.Conf
+	pipelines  []pipeline
+}
+
+// pipeline is a pipeline of metrics that something scrapes for.
+type pipeline struct {
+	id         string
+	receivers  []component.ID // of the type prometheus
+	processors []component.ID
+	exporters  []component.ID
+}
+
+var prometheusType = component.MustNewType("prometheus")
+
+// Load resolves a configuration as the collector does, except that ${env:NAME} is taken from env. A variable that is neither in
+// env nor has a default is an error that names it, as is a component that the distribution has not got or whose configuration it
+// refuses.
+func Load(file *configfile.File, env map[string]string) (*Config, error) {
+	conf, err := resolve(file, env)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Name, err)
+	}
+	c := &Config{File: file}
+	if err := c.read(conf); err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Name, err)
+	}
+	return c, nil
+}
+
+func resolve(file *configfile.File, env map[string]string) (*confmap.Conf, error) {
+	if file.Kind == configfile.Collector {
+		return resolveCollector(file.Text, env)
+	}
+	// Prometheus expands nothing in scrape_configs: the content is taken as it is.
+	var content any
+	if err := yaml.Unmarshal(file.Text, &content); err != nil {
+		return nil, err
+	}
+	scrape := map[string]any{"scrape_configs": content}
+	if all, isMap := content.(map[string]any); isMap {
+		// The rest of a Prometheus server's configuration is about storage, rules and remote write.
+		scrape = map[string]any{}
+		for _, key := range []string{"global", "scrape_configs", "scrape_config_files"} {
+			if value, ok := all[key]; ok {
+				scrape[key] = value
+			}
+		}
+	}
+	return confmap.NewFromStringMap(map[string]any{
+		"receivers": map[string]any{"prometheus": map[string]any{"config": scrape}},
+		"service":   map[string]any{"pipelines": map[string]any{"metrics": map[string]any{"receivers": []any{"prometheus"}}}},
+	}), nil
+}
+
+func (c *Config) read(conf *confmap.Conf) error {
+	var err error
+	if c.receivers, err = components(conf, "receivers"); err != nil {
+		return err
+	}
+	if c.processors, err = components(conf, "processors"); err != nil {
+		return err
+	}
+	if c.exporters, err = components(conf, "exporters"); err != nil {
+		return err
+	}
+	var service struct {
+		Pipelines map[string]struct {
+			Receivers  []component.ID `mapstructure:"receivers"`
+			Processors []component.ID `mapstructure:"processors"`
+			Exporters  []component.ID `mapstructure:"exporters"`
+		} `mapstructure:"pipelines"`
+	}
+	section, err := conf.Sub("service")
+	if err != nil {
+		return fmt.Errorf("service: %w", err)
+	}
+	if err := section.Unmarshal(&service, confmap.WithIgnoreUnused()); err != nil {
+		return fmt.Errorf("service: %w", err)
+	}
+	for _, id := range slices.Sorted(maps.Keys(service.Pipelines)) {
+		if signal, _, _ := strings.Cut(id, "/"); signal != "metrics" {
+			continue
+		}
+		p := pipeline{id: id, processors: service.Pipelines[id].Processors, exporters: service.Pipelines[id].Exporters}
+		for _, r := range service.Pipelines[id].Receivers {
+			if r.Type() == prometheusType {
+				p.receivers = append(p.receivers, r)
+			}
+		}
+		if len(p.receivers) == 0 {
+			continue
+		}
+		if err := c.check(&p); err != nil {
+			return fmt.Errorf("service::pipelines::%s: %w", id, err)
+		}
+		c.pipelines = append(c.pipelines, p)
+	}
+	if len(c.pipelines) == 0 {
+		return errors.New("service::pipelines: no pipeline of metrics has a prometheus receiver: there is nothing to scrape")
+	}
+	return nil
+}
+
+// components takes a section apart, by component.
+func components(conf *confmap.Conf, section string) (map[component.ID]*confmap.Conf, error) {
+	all := map[component.ID]*confmap.Conf{}
+	sub, err := conf.Sub(section)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", section, err)
+	}
+	for key := range sub.ToStringMap() {
+		var id component.ID
+		if err := id.UnmarshalText([]byte(key)); err != nil {
+			return nil, fmt.Errorf("%s::%s: %w", section, key, err)
+		}
+		if all[id], err = sub.Sub(key); err != nil {
+			return nil, fmt.Errorf("%s::%s: %w", section, key, err)
+		}
+	}
+	return all, nil
+}
+
+// check makes the configuration of everything that a pipeline needs, so that what the collector would refuse is refused here.
+func (c *Config) check(p *pipeline) error {
+	for _, id := range p.receivers {
+		if _, err := c.receiver(id); err != nil {
+			return err
+		}
+	}
+	for _, id := range p.processors {
+		if _, _, err := c.processor(id); err != nil {
+			return err
+		}
+	}
+	for _, id := range p.exporters {
+		if err := c.checkExporter(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receiver makes a configuration of a prometheus receiver, which belongs to the caller.
+func (c *Config) receiver(id component.ID) (*prometheusreceiver.Config, error) {
+	conf, ok := c.receivers[id]
+	if !ok {
+		return nil, fmt.Errorf("receivers::%s is not configured: add it, or take it out of the pipeline", id)
+	}
+	cfg := prometheusreceiver.NewFactory().CreateDefaultConfig().(*prometheusreceiver.Config)
+	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, fmt.Errorf("receivers::%s: %w", id, err)
+	}
+	if cfg.PrometheusConfig == nil {
+		return nil, fmt.Errorf("receivers::%s: no scrape_configs in it", id)
+	}
+	// Credentials are files of the pod: their absence here is no fault. They are not used either.
+	for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
+		forget(sc)
+	}
+	if err := confmap.Validate(cfg); err != nil {
+		return nil, fmt.Errorf("receivers::%s: %w", id, err)
+	}
+	return cfg, nil
+}
+
+// Jobs are the scrape configurations, with Prometheus's defaults filled in, by receiver, in the order of the file.
+func (c *Config) Jobs() ([]Job, error) {
+	var jobs []Job
+	seen := map[component.ID]bool{}
+	for i := range c.pipelines {
+		for _, id := range c.pipelines[i].receivers {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			cfg, err := c.receiver(id)
+			if err != nil {
+				return nil, err
+			}
+			scrapeConfigs, err := (*promconfig.Config)(cfg.PrometheusConfig).GetScrapeConfigs()
+			if err != nil {
+				return nil, fmt.Errorf("receivers::%s: %w", id, err)
+			}
+			for _, sc := range scrapeConfigs {
+				jobs = append(jobs, Job{Receiver: id.String(), Name: sc.JobName, Scrape: sc})
+			}
+		}
+	}
+	return jobs, nil
+}
+
+// Job is one scrape configuration.
+type Job struct {
+	// Receiver is the component that has it: prometheus, or prometheus/name.
+	Receiver string
+	// Name is its job_name.
+	Name string
+	// Scrape is what Prometheus makes of it.
+	Scrape *promconfig.ScrapeConfig
+}
+
+// resolveCollector expands and merges as the collector's own resolver does.
+func resolveCollector(text []byte, env map[string]string) (*confmap.Conf, error) {
+	variables := &environment{values: env}
+	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
+		URIs: []string{textScheme + ":"},
+		ProviderFactories: []confmap.ProviderFactory{
+			confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return textProvider(text) }),
+			confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return variables }),
+		},
+		DefaultScheme:      envScheme,
+		ConverterFactories: converters(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	conf, err := resolver.Resolve(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if missing := variables.missing(); len(missing) > 0 {
+		return nil, fmt.Errorf("the environment has no %s: set it under scene::env", strings.Join(missing, ", "))
+	}
+	return conf, nil
+}
+
+var discardLogger = slog.New(slog.DiscardHandler)

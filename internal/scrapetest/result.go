@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scrapetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
+)
+
+// Result is what a run has delivered.
+type Result struct {
+	// Scene is what was run on.
+	Scene *scene.Scene
+	// Jobs are the scrape configurations that were run.
+	Jobs []Job
+	// Until is how long the run was, from the first scrape on.
+	Until time.Duration
+	// Series are the delivered ones, in the order of their labels. Stale markers are samples of them.
+	Series []Series
+	// Notes say what was left out of the run, and why.
+	Notes []string
+
+	targets []snapshot
+	drops   map[time.Duration]map[string]int64
+}
+
+// Series is a delivered series with its samples in the order of time.
+type Series struct {
+	Labels  labels.Labels
+	Samples []Sample
+}
+
+// Sample is one value. H is set for a native histogram, and F counts otherwise.
+type Sample struct {
+	T int64 // milliseconds since the epoch
+	F float64
+	H *histogram.FloatHistogram
+}
+
+// Stale says whether it is a stale marker.
+func (s *Sample) Stale() bool {
+	if s.H != nil {
+		return value.IsStaleNaN(s.H.Sum)
+	}
+	return value.IsStaleNaN(s.F)
+}
+
+type snapshot struct {
+	at      time.Duration
+	targets []Target
+}
+
+// Targets are the targets of a time after the first scrape, kept and dropped, in the order of the jobs and of discovery.
+func (r *Result) Targets(at time.Duration) []Target {
+	i := len(r.targets) - 1
+	for i > 0 && r.targets[i].at > at {
+		i--
+	}
+	return r.targets[i].targets
+}
+
+// Drops are the points that runner processors had dropped by a time after the first scrape, by reason. The time is one of those
+// that Run was called with.
+func (r *Result) Drops(at time.Duration) map[string]int64 { return r.drops[at] }
+
+// result puts together what the run has left.
+func (r *run) result(ctx context.Context) (*Result, error) {
+	res := &Result{Scene: r.scene, Jobs: r.jobs, Until: r.times[len(r.times)-1], drops: r.drops}
+	for i, state := range r.scene.States {
+		res.targets = append(res.targets, snapshot{state.At, targetsOf(r.jobs, r.found[i])})
+	}
+	collected := collection{}
+	for i := range r.config.pipelines {
+		if err := r.translate(ctx, i, collected); err != nil {
+			return nil, fmt.Errorf("service::pipelines::%s: %w", r.config.pipelines[i].id, err)
+		}
+	}
+	// Shutting down may deliver more than there was at the last of the times.
+	res.Series = collected.series(r.scene.Start.Add(res.Until).UnixMilli())
+	res.Notes = r.notes()
+	return res, nil
+}
+
+func (r *run) notes() []string {
+	notes := map[string]bool{}
+	for i := range r.config.pipelines {
+		for _, id := range r.config.pipelines[i].processors {
+			if why, left := notRun[id.Type().String()]; left {
+				notes[fmt.Sprintf("%s is not run: %s", id, why)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(notes))
+}
+
+// collection gathers samples by their series.
+type collection map[string]*Series
+
+func (c collection) add(ls labels.Labels, sample Sample) {
+	key := string(ls.Bytes(nil))
+	s, ok := c[key]
+	if !ok {
+		s = &Series{Labels: ls}
+		c[key] = s
+	}
+	s.Samples = append(s.Samples, sample)
+}
+
+// series returns all series with a sample up to a time, in milliseconds.
+func (c collection) series(until int64) []Series {
+	all := make([]Series, 0, len(c))
+	for _, s := range c {
+		slices.SortStableFunc(s.Samples, func(a, b Sample) int { return int(a.T - b.T) })
+		s.Samples = slices.DeleteFunc(s.Samples, func(sample Sample) bool { return sample.T > until })
+		if len(s.Samples) > 0 {
+			all = append(all, *s)
+		}
+	}
+	slices.SortFunc(all, func(a, b Series) int { return labels.Compare(a.Labels, b.Labels) })
+	return all
+}

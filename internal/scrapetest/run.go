@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scrapetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
+	commonconfig "github.com/prometheus/common/config"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
+)
+
+// reloadInterval is how long after its start the receiver acts on what discovery has found: the default of Prometheus's
+// scrape.Manager.
+const reloadInterval = 5 * time.Second
+
+// maxTime bounds what a run may last, in virtual time.
+const maxTime = 7 * 24 * time.Hour
+
+// Engine runs configurations. It is safe for concurrent use, and remembers what discovery found.
+type Engine struct {
+	clock      virtualtime.Clock
+	discoverer discoverer
+}
+
+// New returns an engine whose runs have the time of clock.
+func New(clock virtualtime.Clock) *Engine { return &Engine{clock: clock} }
+
+// Run runs a configuration on a scene until the last of the given times after the first scrape, and returns what has been delivered
+// by then. Samples of a scrape at one of the times are in. Without times it is one interval long.
+//
+// An error says what could not be run. That discovery asked for what the Role does not allow is a *ForbiddenError.
+func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...time.Duration) (*Result, error) {
+	jobs, err := c.Jobs()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
+	}
+	for _, job := range jobs {
+		job.Scrape.SetDirectory(filepath.Dir(c.File.Name))
+	}
+	if len(times) == 0 {
+		times = []time.Duration{longestInterval(jobs)}
+	}
+	times = slices.Compact(slices.Sorted(slices.Values(times)))
+	if last := times[len(times)-1]; times[0] < 0 || last > maxTime {
+		return nil, fmt.Errorf("a run from %s to %s: times are from 0 to %s after the first scrape", times[0], last, maxTime)
+	}
+	p, err := startProxy()
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	r := &run{engine: e, config: c, scene: s, jobs: jobs, proxy: p, times: times, drops: map[time.Duration]map[string]int64{}}
+	p.state.Store(&s.States[0])
+	for i := range s.States {
+		groups, err := e.discoverer.discover(ctx, jobs, s, &s.States[i], p.url)
+		if err != nil {
+			return nil, err
+		}
+		r.found = append(r.found, groups)
+	}
+	var failed error
+	if err := e.clock.Run(func() { failed = r.inBubble(ctx) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return r.result(ctx)
+}
+
+func longestInterval(jobs []Job) time.Duration {
+	longest := time.Duration(0)
+	for _, job := range jobs {
+		longest = max(longest, time.Duration(job.Scrape.ScrapeInterval))
+	}
+	return longest
+}
+
+// run is one run.
+type run struct {
+	engine *Engine
+	config *Config
+	scene  *scene.Scene
+	jobs   []Job
+	proxy  *proxy
+	found  []found // by state
+	times  []time.Duration
+
+	mu        sync.Mutex // guards delivered
+	delivered []delivery
+	drops     map[time.Duration]map[string]int64 // by time and reason
+}
+
+// delivery is what an exporter was given.
+type delivery struct {
+	pipeline int
+	metrics  pmetric.Metrics
+}
+
+// inBubble runs receivers and processors.
+func (r *run) inBubble(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	time.Sleep(time.Until(r.scene.Start.Add(-reloadInterval)))
+
+	running, err := r.build(ctx)
+	defer func() { err = errors.Join(err, running.stop()) }()
+	if err != nil {
+		return err
+	}
+	r.publish(ctx, running, 0)
+	for _, at := range r.moments() {
+		time.Sleep(time.Until(r.scene.Start.Add(at)))
+		if state := slices.IndexFunc(r.scene.States, func(s scene.State) bool { return s.At == at }); state > 0 {
+			r.proxy.state.Store(&r.scene.States[state])
+			r.publish(ctx, running, state)
+		}
+		virtualtime.Settle()
+		if slices.Contains(r.times, at) {
+			if r.drops[at], err = running.drops(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// moments are the times at which something has to be done, in order.
+func (r *run) moments() []time.Duration {
+	last := r.times[len(r.times)-1]
+	all := slices.DeleteFunc(append(r.scene.Times(), r.times...), func(t time.Duration) bool { return t > last })
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// publish tells the receivers what has changed with a state.
+func (r *run) publish(ctx context.Context, running *running, state int) {
+	for key, f := range running.feeds {
+		now := r.found[state][key]
+		if state > 0 {
+			before := r.found[state-1][key]
+			if reflect.DeepEqual(before, now) {
+				continue
+			}
+			// A group that is gone is told of as one without targets.
+			for _, old := range before {
+				if !slices.ContainsFunc(now, func(g *targetgroup.Group) bool { return g.Source == old.Source }) {
+					now = append(slices.Clone(now), &targetgroup.Group{Source: old.Source})
+				}
+			}
+		}
+		f.send(ctx, now)
+	}
+}
+
+// divert makes a receiver find its targets through feeds, and reach them through the proxy.
+func (r *run) divert(id component.ID, cfg *prometheusreceiver.Config, feeds map[jobKey]*feed) error {
+	prom := (*promconfig.Config)(cfg.PrometheusConfig)
+	scrapeConfigs, err := prom.GetScrapeConfigs()
+	if err != nil {
+		return err
+	}
+	prom.ScrapeConfigs, prom.ScrapeConfigFiles = scrapeConfigs, nil
+	for _, sc := range scrapeConfigs {
+		f := newFeed()
+		feeds[jobKey{id.String(), sc.JobName}] = f
+		sc.ServiceDiscoveryConfigs = discovery.Configs{&feedConfig{ID: f.id}}
+		sc.HTTPClientConfig = throughProxy(r.proxy.url)
+	}
+	cfg.DiscoveryReloadOnStartup, cfg.InitialScrapeOffset, cfg.ScrapeOnShutdown = false, 0, false
+	cfg.APIServer.Enabled = false
+	return withoutOffset(cfg)
+}
+
+// withoutOffset makes every target be scraped for the first time at once, as the receiver's own tests do. The offset depends on the
+// name of the machine.
+func withoutOffset(cfg *prometheusreceiver.Config) error {
+	const name = "skipOffsetting"
+	field := reflect.ValueOf(cfg).Elem().FieldByName(name)
+	if !field.IsValid() || field.Kind() != reflect.Bool {
+		return fmt.Errorf("the prometheus receiver has no field %s any more: scrapes would not be at the same times in every run", name)
+	}
+	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().SetBool(true) //nolint:gosec // the field is not exported
+	return nil
+}
+
+// forget takes out of a job what it needs to reach its targets and what a scene has not got.
+func forget(sc *promconfig.ScrapeConfig) {
+	sc.HTTPClientConfig = commonconfig.DefaultHTTPClientConfig
+}
+
+func throughProxy(proxyURL *url.URL) commonconfig.HTTPClientConfig {
+	cfg := commonconfig.DefaultHTTPClientConfig
+	cfg.ProxyConfig = commonconfig.ProxyConfig{ProxyURL: commonconfig.URL{URL: proxyURL}}
+	cfg.TLSConfig.InsecureSkipVerify = true
+	cfg.EnableHTTP2 = false
+	return cfg
+}
