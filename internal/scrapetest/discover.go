@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -16,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	commonconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/discovery"
-	"github.com/prometheus/prometheus/discovery/http"
+	httpsd "github.com/prometheus/prometheus/discovery/http"
 	"github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.yaml.in/yaml/v3"
@@ -74,7 +75,10 @@ func (d *discoverer) discover(ctx context.Context, jobs []Job, s *scene.Scene, s
 				// Two mechanisms of one job may give their groups the same name.
 				for _, g := range groups {
 					named := *g
-					named.Source = fmt.Sprintf("%d/%s", i, g.Source)
+					if cfg.Name() == "static" {
+						named.Source = fmt.Sprintf("static_configs[%s]", g.Source)
+					}
+					named.Source = fmt.Sprintf("%d/%s", i, named.Source)
 					all[key] = append(all[key], &named)
 				}
 			})
@@ -124,24 +128,54 @@ func (d *discoverer) remembered(key answerKey, find func() ([]*targetgroup.Group
 
 // ForbiddenError says that discovery asked for what the Role does not allow.
 type ForbiddenError struct {
-	// Requests are what was asked, each once.
-	Requests []kubeapi.Forbidden
+	// Denials are what was refused, once for each resource and namespace.
+	Denials []kubeapi.Denial
 }
 
 func (e *ForbiddenError) Error() string {
-	var b strings.Builder
-	for i, r := range e.Requests {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(r.String())
+	texts := make([]string, 0, len(e.Denials))
+	for i := range e.Denials {
+		d := &e.Denials[i]
+		texts = append(texts, fmt.Sprintf("%s %s: %s: %s", d.Request.Method, d.Request.Path, d.Message, d.Remedy))
 	}
-	return b.String()
+	return strings.Join(texts, "; ")
+}
+
+// api is the API server of a cluster that tells when it has refused something.
+type api struct {
+	*kubeapi.Server
+	denied chan struct{}
+	once   sync.Once
+}
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.Server.ServeHTTP(&statusWriter{ResponseWriter: w, api: a}, r)
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	api *api
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	if status == http.StatusForbidden {
+		w.api.once.Do(func() { close(w.api.denied) })
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Flush implements http.Flusher, for a watch.
+func (w *statusWriter) Flush() {
+	if flusher, ok := w.ResponseWriter.(http.Flusher); ok {
+		flusher.Flush()
+	}
 }
 
 // discoverKubernetes runs kubernetes_sd against the cluster's API until every object has been seen.
 func discoverKubernetes(ctx context.Context, cfg *kubernetes.SDConfig, s *scene.Scene, cluster *kubeapi.Cluster) ([]*targetgroup.Group, error) {
-	api := cluster.Serve()
+	api := &api{Server: kubeapi.NewServer(cluster), denied: make(chan struct{})}
 	server := httptest.NewServer(api)
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer func() {
@@ -181,14 +215,14 @@ func discoverKubernetes(ctx context.Context, cfg *kubernetes.SDConfig, s *scene.
 		return nil, err
 	}
 	groups := map[string]*targetgroup.Group{}
-	err = collect(ctx, k, api.Denied(), func(sent []*targetgroup.Group) bool {
+	err = collect(ctx, k, api.denied, func(sent []*targetgroup.Group) bool {
 		for _, g := range sent {
 			groups[g.Source] = g
 		}
 		return len(groups) >= want
 	}, want == 0)
 	if denied := api.Forbidden(); len(denied) > 0 {
-		return nil, &ForbiddenError{Requests: denied}
+		return nil, &ForbiddenError{Denials: denied}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%d of %d objects were found: %w", len(groups), want, err)
@@ -216,7 +250,7 @@ func inScene(state *scene.State, address string) bool {
 
 // discoverOther runs a mechanism that tells all that it knows at once: http, file, dns.
 func discoverOther(ctx context.Context, cfg discovery.Config, state *scene.State, proxyURL *url.URL) ([]*targetgroup.Group, error) {
-	if h, isHTTP := cfg.(*http.SDConfig); isHTTP && inScene(state, h.URL) {
+	if h, isHTTP := cfg.(*httpsd.SDConfig); isHTTP && inScene(state, h.URL) {
 		changed := *h
 		changed.HTTPClientConfig = throughProxy(proxyURL)
 		cfg = &changed

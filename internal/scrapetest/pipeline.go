@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
 	"go.opentelemetry.io/collector/component"
@@ -74,7 +75,7 @@ var buildInfo = component.BuildInfo{Command: "otelcol-runner", Version: "runnerc
 
 // buildPipeline makes the processors of a pipeline, and returns the first of them.
 func (r *run) buildPipeline(ctx context.Context, all *running, index int, telemetry component.TelemetrySettings) (consumer.Metrics, error) {
-	next := consumer.Metrics(&sink{run: r, pipeline: index})
+	next := consumer.Metrics(r.sinks[index])
 	for _, id := range slices.Backward(r.config.pipelines[index].processors) {
 		if _, left := notRun[id.Type().String()]; left {
 			continue
@@ -146,21 +147,53 @@ type host struct{}
 // GetExtensions implements component.Host.
 func (host) GetExtensions() map[component.ID]component.Component { return nil }
 
+// flushPoints is how many points wait to be translated at most: as pdata they take the most memory of all.
+const flushPoints = 20_000
+
 // sink takes what a pipeline delivers.
 type sink struct {
-	run      *run
-	pipeline int
+	translation translation
+
+	mu      sync.Mutex // guards all below
+	waiting []pmetric.Metrics
+	points  int
+	err     error // the first one
 }
 
 // Capabilities implements consumer.Metrics. It keeps what it is given.
 func (*sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
 
 // ConsumeMetrics implements consumer.Metrics.
-func (s *sink) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
-	s.run.mu.Lock()
-	defer s.run.mu.Unlock()
-	s.run.delivered = append(s.run.delivered, delivery{pipeline: s.pipeline, metrics: md})
+func (s *sink) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, md)
+	if s.points += md.DataPointCount(); s.points > flushPoints {
+		s.flush(ctx)
+	}
 	return nil
+}
+
+// flush translates what waits. After an error nothing is, which is for the run to report.
+func (s *sink) flush(ctx context.Context) {
+	if s.err == nil && len(s.waiting) > 0 {
+		s.err = s.translation.add(context.WithoutCancel(ctx), s.waiting)
+	}
+	s.waiting, s.points = nil, 0
+}
+
+// finish translates the rest and returns the first error there was.
+func (s *sink) finish(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush(ctx)
+	return s.err
+}
+
+func (s *sink) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // fanOut gives each pipeline its own copy, as the collector's service does for pipelines that change data.

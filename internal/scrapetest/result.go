@@ -3,7 +3,7 @@
 package scrapetest
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,21 +73,14 @@ func (r *Result) Targets(at time.Duration) []Target {
 func (r *Result) Drops(at time.Duration) map[string]int64 { return r.drops[at] }
 
 // result puts together what the run has left.
-func (r *run) result(ctx context.Context) (*Result, error) {
-	res := &Result{Scene: r.scene, Jobs: r.jobs, Until: r.times[len(r.times)-1], drops: r.drops}
+func (r *run) result() *Result {
+	res := &Result{Scene: r.scene, Jobs: r.jobs, Until: r.times[len(r.times)-1], drops: r.drops, Notes: r.notes()}
 	for i, state := range r.scene.States {
 		res.targets = append(res.targets, snapshot{state.At, targetsOf(r.jobs, r.found[i])})
 	}
-	collected := collection{}
-	for i := range r.config.pipelines {
-		if err := r.translate(ctx, i, collected); err != nil {
-			return nil, fmt.Errorf("service::pipelines::%s: %w", r.config.pipelines[i].id, err)
-		}
-	}
 	// Shutting down may deliver more than there was at the last of the times.
-	res.Series = collected.series(r.scene.Start.Add(res.Until).UnixMilli())
-	res.Notes = r.notes()
-	return res, nil
+	res.Series = r.delivered.sorted(r.scene.Start.Add(res.Until).UnixMilli())
+	return res
 }
 
 func (r *run) notes() []string {
@@ -102,24 +95,40 @@ func (r *run) notes() []string {
 	return slices.Sorted(maps.Keys(notes))
 }
 
-// collection gathers samples by their series.
-type collection map[string]*Series
+// maxSamples bounds what a run may deliver: some 500 MB of memory.
+const maxSamples = 10_000_000
 
-func (c collection) add(ls labels.Labels, sample Sample) {
-	key := string(ls.Bytes(nil))
-	s, ok := c[key]
-	if !ok {
-		s = &Series{Labels: ls}
-		c[key] = s
-	}
-	s.Samples = append(s.Samples, sample)
+var errTooManySamples = fmt.Errorf("more than %d samples: make the run shorter or the pages smaller", maxSamples)
+
+// collection gathers samples by their series.
+type collection struct {
+	series  map[string]*Series
+	samples int
+	key     []byte
 }
 
-// series returns all series with a sample up to a time, in milliseconds.
-func (c collection) series(until int64) []Series {
-	all := make([]Series, 0, len(c))
-	for _, s := range c {
-		slices.SortStableFunc(s.Samples, func(a, b Sample) int { return int(a.T - b.T) })
+func (c *collection) add(ls labels.Labels, sample Sample) error {
+	if c.samples++; c.samples > maxSamples {
+		return errTooManySamples
+	}
+	c.key = ls.Bytes(c.key)
+	s, ok := c.series[string(c.key)]
+	if !ok {
+		s = &Series{Labels: ls}
+		if c.series == nil {
+			c.series = map[string]*Series{}
+		}
+		c.series[string(c.key)] = s
+	}
+	s.Samples = append(s.Samples, sample)
+	return nil
+}
+
+// sorted returns all series with a sample up to a time, in milliseconds.
+func (c *collection) sorted(until int64) []Series {
+	all := make([]Series, 0, len(c.series))
+	for _, s := range c.series {
+		slices.SortStableFunc(s.Samples, func(a, b Sample) int { return cmp.Compare(a.T, b.T) })
 		s.Samples = slices.DeleteFunc(s.Samples, func(sample Sample) bool { return sample.T > until })
 		if len(s.Samples) > 0 {
 			all = append(all, *s)

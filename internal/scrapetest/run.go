@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/kubiyabot/otelcol-runner/internal/scene"
 	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
@@ -75,14 +73,33 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 		}
 		r.found = append(r.found, groups)
 	}
+	return r.run(ctx)
+}
+
+// run runs receivers, processors and translations.
+func (r *run) run(ctx context.Context) (_ *Result, err error) {
+	for i := range r.config.pipelines {
+		p := &r.config.pipelines[i]
+		translation, failed := r.config.newTranslation(ctx, p, &r.delivered)
+		if failed != nil {
+			return nil, fmt.Errorf("service::pipelines::%s: %w", p.id, failed)
+		}
+		defer func() { err = errors.Join(err, translation.close()) }()
+		r.sinks = append(r.sinks, &sink{translation: translation})
+	}
 	var failed error
-	if err := e.clock.Run(func() { failed = r.inBubble(ctx) }); err != nil {
+	if err := r.engine.clock.Run(func() { failed = r.inBubble(ctx) }); err != nil {
 		return nil, err
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return r.result(ctx)
+	for i, s := range r.sinks {
+		if err := s.finish(ctx); err != nil {
+			return nil, fmt.Errorf("service::pipelines::%s: %w", r.config.pipelines[i].id, err)
+		}
+	}
+	return r.result(), nil
 }
 
 func longestInterval(jobs []Job) time.Duration {
@@ -103,20 +120,15 @@ type run struct {
 	found  []found // by state
 	times  []time.Duration
 
-	mu        sync.Mutex // guards delivered
-	delivered []delivery
+	sinks     []*sink // by pipeline
+	delivered collection
 	drops     map[time.Duration]map[string]int64 // by time and reason
 }
 
-// delivery is what an exporter was given.
-type delivery struct {
-	pipeline int
-	metrics  pmetric.Metrics
-}
-
 // inBubble runs receivers and processors.
-func (r *run) inBubble(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (r *run) inBubble(outside context.Context) (err error) {
+	// What ends the run from outside must not reach into the bubble: it is looked at between the moments.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(outside))
 	defer cancel()
 	time.Sleep(time.Until(r.scene.Start.Add(-reloadInterval)))
 
@@ -133,6 +145,9 @@ func (r *run) inBubble(ctx context.Context) (err error) {
 			r.publish(ctx, running, state)
 		}
 		virtualtime.Settle()
+		if err := r.broken(outside); err != nil {
+			return err
+		}
 		if slices.Contains(r.times, at) {
 			if r.drops[at], err = running.drops(ctx); err != nil {
 				return err
@@ -140,6 +155,15 @@ func (r *run) inBubble(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// broken is the reason for ending early.
+func (r *run) broken(ctx context.Context) error {
+	errs := []error{ctx.Err()}
+	for _, s := range r.sinks {
+		errs = append(errs, s.failed())
+	}
+	return errors.Join(errs...)
 }
 
 // moments are the times at which something has to be done, in order.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,68 +31,75 @@ import (
 	"github.com/kubiyabot/otelcol-runner/internal/translate"
 )
 
-// translate turns what a pipeline has delivered into series, as its exporter for Prometheus does. A pipeline without one is
-// translated as durable_remote_write does with its defaults.
-func (r *run) translate(ctx context.Context, index int, to collection) error {
-	var batches []pmetric.Metrics
-	for _, d := range r.delivered {
-		if d.pipeline == index {
-			batches = append(batches, d.metrics)
-		}
-	}
-	p := &r.config.pipelines[index]
+// translation turns what a pipeline delivers into series, as its exporter for Prometheus does.
+type translation interface {
+	// add translates batches. It may be called in a bubble.
+	add(ctx context.Context, batches []pmetric.Metrics) error
+	close() error
+}
+
+// newTranslation is the one of a pipeline's first exporter for Prometheus. A pipeline without one is translated as
+// durable_remote_write does with its defaults.
+func (c *Config) newTranslation(ctx context.Context, p *pipeline, to *collection) (translation, error) {
 	for _, id := range p.exporters {
-		_, cfg, err := r.config.exporter(id)
+		_, cfg, err := c.exporter(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch cfg := cfg.(type) {
 		case *durableremotewriteexporter.Config:
-			return translateDurable(ctx, cfg.TranslateSettings(), batches, to)
+			return newDurableTranslation(cfg.TranslateSettings(), to)
 		case *prometheusremotewriteexporter.Config:
-			return translateStock(ctx, id, cfg, batches, to)
+			return newStockTranslation(ctx, id, cfg, to)
 		}
 	}
 	defaults := durableremotewriteexporter.NewFactory().CreateDefaultConfig().(*durableremotewriteexporter.Config)
-	return translateDurable(ctx, defaults.TranslateSettings(), batches, to)
+	return newDurableTranslation(defaults.TranslateSettings(), to)
 }
 
-// batchesAtOnce is how many are written to the log before it is made durable, which takes time and is of no use here.
-const batchesAtOnce = 256
+// durableTranslation writes into a log and reads it again, which is how the exporter's translation gives series.
+type durableTranslation struct {
+	dir        string
+	log        *samplelog.Log
+	reader     *samplelog.Reader
+	translator *translate.Translator
+	to         *collection
+}
 
-// translateDurable writes into a log and reads it again, which is how the exporter's translation gives series.
-func translateDurable(ctx context.Context, settings translate.Settings, batches []pmetric.Metrics, to collection) (err error) {
+func newDurableTranslation(settings translate.Settings, to *collection) (translation, error) {
 	dir, err := os.MkdirTemp("", "runnerctl-")
 	if err != nil {
-		return fmt.Errorf("no temporary folder: %w", err)
+		return nil, fmt.Errorf("no temporary folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	log, err := samplelog.Open(samplelog.Options{FS: samplelog.Disk{}, Dir: dir, Shards: 1, SegmentBytes: 1 << 40, Now: time.Now})
+	log, err := samplelog.Open(samplelog.Options{FS: samplelog.Disk{}, Dir: dir, Shards: 1, SegmentBytes: segmentBytes, Now: time.Now})
 	if err != nil {
-		return err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	reader := log.Reader(log.Runs(0)[0], 0, samplelog.Position{}, 0)
-	defer reader.Close()
-
-	translator := translate.New(settings)
-	for some := range slices.Chunk(batches, batchesAtOnce) {
-		if err := log.Append(ctx, func(b *samplelog.Batch) error {
-			for _, md := range some {
-				translator.Translate(b, md, false)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		if err := readLog(reader, to); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &durableTranslation{dir: dir, log: log, reader: reader, translator: translate.New(settings), to: to}, nil
 }
 
-func readLog(reader *samplelog.Reader, to collection) error {
+// segmentBytes lets a whole run go into one segment.
+const segmentBytes = 1 << 40
+
+func (t *durableTranslation) add(ctx context.Context, batches []pmetric.Metrics) error {
+	if err := t.log.Append(ctx, func(b *samplelog.Batch) error {
+		for _, md := range batches {
+			t.translator.Translate(b, md, false)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return readLog(t.reader, t.to)
+}
+
+func (t *durableTranslation) close() error {
+	t.reader.Close()
+	return errors.Join(t.log.Close(), os.RemoveAll(t.dir))
+}
+
+func readLog(reader *samplelog.Reader, to *collection) error {
 	for {
 		piece, err := reader.Next()
 		if errors.Is(err, samplelog.ErrNothingNew) {
@@ -108,18 +114,25 @@ func readLog(reader *samplelog.Reader, to collection) error {
 			if s.H != nil {
 				sample.H = s.H.ToFloat(nil)
 			}
-			to.add(piece.View.PromLabels(s.Ref), sample)
+			if err := to.add(piece.View.PromLabels(s.Ref), sample); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// translateStock sends to a server of our own with upstream's exporter, and reads what comes.
-func translateStock(ctx context.Context, id component.ID, cfg *prometheusremotewriteexporter.Config, batches []pmetric.Metrics, to collection) (err error) {
-	var mu sync.Mutex // guards to
+// stockTranslation sends to a server of our own with upstream's exporter, and reads what comes.
+type stockTranslation struct {
+	exporter exporter.Metrics
+	server   *http.Server
+}
+
+func newStockTranslation(ctx context.Context, id component.ID, cfg *prometheusremotewriteexporter.Config, to *collection) (_ translation, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var mu sync.Mutex // guards to: the exporter may send several requests at once
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -128,10 +141,15 @@ func translateStock(ctx context.Context, id component.ID, cfg *prometheusremotew
 		}
 	})}
 	go func() { _ = server.Serve(listener) }() // it ends when it is closed
-	defer func() { err = errors.Join(err, server.Close()) }()
-
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("exporters::%s: %w", id, errors.Join(err, server.Close()))
+		}
+	}()
 	cfg.HTTP = confighttp.NewDefaultClientConfig()
 	cfg.HTTP.Endpoint = "http://" + listener.Addr().String()
+	// An open connection would hold up virtual time.
+	cfg.HTTP.Keepalive = configoptional.None[confighttp.KeepaliveClientConfig]()
 	cfg.RemoteWriteQueue.Enabled, cfg.BackOffConfig.Enabled = false, false
 	cfg.RemoteWriteProtoMsg = remoteapi.WriteV1MessageType
 	cfg.WAL = configoptional.None[prometheusremotewriteexporter.WALConfig]()
@@ -141,22 +159,29 @@ func translateStock(ctx context.Context, id component.ID, cfg *prometheusremotew
 	settings := exporter.Settings{ID: component.NewIDWithName(factory.Type(), id.Name()), TelemetrySettings: telemetry, BuildInfo: buildInfo}
 	e, err := factory.CreateMetrics(ctx, settings, cfg)
 	if err != nil {
-		return fmt.Errorf("exporters::%s: %w", id, err)
+		return nil, err
 	}
 	if err := e.Start(ctx, host{}); err != nil {
-		return fmt.Errorf("exporters::%s: %w", id, err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.Shutdown(context.WithoutCancel(ctx))) }()
+	return &stockTranslation{exporter: e, server: server}, nil
+}
+
+func (t *stockTranslation) add(ctx context.Context, batches []pmetric.Metrics) error {
 	for _, md := range batches {
-		if err := e.ConsumeMetrics(ctx, md); err != nil {
-			return fmt.Errorf("exporters::%s: %w", id, err)
+		if err := t.exporter.ConsumeMetrics(ctx, md); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+func (t *stockTranslation) close() error {
+	return errors.Join(t.exporter.Shutdown(context.Background()), t.server.Close())
+}
+
 // receive reads a request of remote write 1.0.
-func receive(request *http.Request, to collection) error {
+func receive(request *http.Request, to *collection) error {
 	write, err := remote.DecodeWriteRequest(request.Body)
 	if err != nil {
 		return err
@@ -169,10 +194,14 @@ func receive(request *http.Request, to collection) error {
 			return fmt.Errorf("labels that no receiver takes: %s", ls)
 		}
 		for _, s := range ts.Samples {
-			to.add(ls, Sample{T: s.Timestamp, F: s.Value})
+			if err := to.add(ls, Sample{T: s.Timestamp, F: s.Value}); err != nil {
+				return err
+			}
 		}
 		for _, h := range ts.Histograms {
-			to.add(ls, Sample{T: h.Timestamp, H: h.ToFloatHistogram()})
+			if err := to.add(ls, Sample{T: h.Timestamp, H: h.ToFloatHistogram()}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
