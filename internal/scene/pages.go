@@ -3,6 +3,8 @@
 package scene
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +18,8 @@ import (
 )
 
 const (
-	// maxPage bounds one page, in bytes: far above what a scrape takes, far below what memory does.
-	maxPage = 256 << 20
+	// maxPage bounds one page, in bytes and after decompression: twice what the reference configuration scrapes.
+	maxPage = 64 << 20
 	// liveTimeout bounds the fetch of a live page.
 	liveTimeout = 15 * time.Second
 )
@@ -69,6 +71,14 @@ func (e *entry) used(states []State) bool {
 	return false
 }
 
+// isOf says whether the page is for a host, which is the address of a pod, or of none where pod is empty.
+func (e *entry) isOf(host, pod string) bool {
+	if e.pod != "" {
+		return pod != "" && e.matchesPod(pod)
+	}
+	return e.host == host
+}
+
 // Page returns the page of a target: host as discovery gives its address, path with the query. The first one in the order of
 // keys that fits is it, those without a `*` first, and one whose key has a query before one that has not. found is false when
 // nothing of the scene listens there; a page with the status 404 is returned when something does and has not this path.
@@ -78,7 +88,7 @@ func (s *State) Page(host, port, pathAndQuery string) (page Page, found bool) {
 	for _, wanted := range []string{pathAndQuery, plainPath} {
 		for i := range s.pages {
 			e := &s.pages[i]
-			if e.port != port || !(e.pod != "" && pod != "" && e.matchesPod(pod) || e.host != "" && e.host == host) {
+			if e.port != port || !e.isOf(host, pod) {
 				continue
 			}
 			found = true
@@ -160,6 +170,9 @@ func (p *PageSpec) load(dir string) (Page, error) {
 		page.Body = body
 		name, zipped := strings.CutSuffix(p.File, ".gz")
 		if zipped {
+			if err := checkZipped(p.File, body); err != nil {
+				return Page{}, err
+			}
 			page.Encoding = "gzip"
 		}
 		if page.ContentType == "" {
@@ -171,6 +184,22 @@ func (p *PageSpec) load(dir string) (Page, error) {
 		page.ContentType = contentType("")
 	}
 	return page, nil
+}
+
+// checkZipped unpacks once: whoever scrapes the page does it again, without a limit unless the configuration has one.
+func checkZipped(name string, body []byte) error {
+	reader, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s is not gzip: %w: compress it, or take .gz off its name", name, err)
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(reader, maxPage+1))
+	if err != nil {
+		return fmt.Errorf("%s is damaged gzip: %w: compress it again", name, err)
+	}
+	if n > maxPage {
+		return fmt.Errorf("%s has more than %d MiB when it is unpacked: is it the right file?", name, maxPage>>20)
+	}
+	return nil
 }
 
 func contentType(suffix string) string {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -112,7 +113,7 @@ steps:
 			"otel-collector static_configs[0] http://127.0.0.1:8888/metrics",
 		}, kept(30*time.Second))
 		assert.Len(t, kept(60*time.Second), 5)
-		goroutines := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "go_goroutines")
+		goroutines := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "go_goroutines")
 		assert.Len(t, r.Live(30*time.Second, goroutines), 3)
 		assert.Len(t, r.Live(5*time.Minute, goroutines), 2, "it went stale when the pod was gone")
 	}

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -231,7 +232,7 @@ func value(f float64, histogram bool) string {
 func scrapedTwice(t *testing.T, backend *prombackend.Backend) int {
 	t.Helper()
 	n := 0
-	up := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "up")
+	up := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")
 	for series, err := range backend.Series(context.Background(), math.MinInt64, math.MaxInt64, up) {
 		require.NoError(t, err)
 		if len(series.Samples) >= 2 {
