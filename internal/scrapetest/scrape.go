@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scrapetest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/prometheus/client_golang/prometheus"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+	"github.com/prometheus/prometheus/model/textparse"
+	promscrape "github.com/prometheus/prometheus/scrape"
+	"github.com/prometheus/prometheus/storage"
+	"go.opentelemetry.io/collector/component"
+
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
+)
+
+// Scraped is one scrape of a target: what Prometheus's scraper hands over, before a receiver makes pdata of it.
+type Scraped struct {
+	Target Target
+	// Page is what the target answered. Listening is false where nothing listens at its address.
+	Page      scene.Page
+	Listening bool
+	// Err says why the scrape failed; nil where it did not.
+	Err error
+	// Series are those of the page, in its order. Duration and the like are no part of a page: see Report.
+	Series []ScrapedSeries
+	// Report are the values that the scraper adds to each scrape, by name: up, scrape_samples_scraped.
+	Report map[string]float64
+
+	config *promconfig.ScrapeConfig
+}
+
+// ScrapedSeries is a series of a page.
+type ScrapedSeries struct {
+	// Labels are with those of the target, conflicts resolved.
+	Labels labels.Labels
+	// Family and Type are what the page says of it; empty and unknown where it has no TYPE for it.
+	Family   string
+	Metadata metadata.Metadata
+	Sample   Sample
+}
+
+// Scrape scrapes all targets that there are at a time after the first scrape once, with the scraper that the receiver has and no
+// receiver. Without rules metric_relabel_configs are left out, so that each series of each page is handed over.
+func (e *Engine) Scrape(ctx context.Context, c *Config, s *scene.Scene, at time.Duration, rules bool) ([]Scraped, error) {
+	r, err := e.prepare(ctx, c, s, at)
+	if err != nil {
+		return nil, err
+	}
+	defer r.proxy.close()
+	var failed error
+	all := &scrapes{byKey: map[string]*Scraped{}}
+	if err := e.clock.Run(func() { failed = r.scrape(rules, all) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	var list []Scraped
+	for _, t := range targetsOf(r.jobs, r.found[0]) {
+		if !t.Kept() {
+			list = append(list, Scraped{Target: t})
+			continue
+		}
+		found := all.byKey[targetKey(t.Receiver, t.Job, t.URL, t.Labels)]
+		if found == nil {
+			return nil, fmt.Errorf("job %s: the target %s was not scraped: its interval may be too long for a scene", t.Job, t.URL)
+		}
+		found.Target = t
+		found.Page, found.Listening = pageOf(s.At(at), t.URL)
+		list = append(list, *found)
+	}
+	return list, nil
+}
+
+// prepare makes a run of what there is at one time, as if it had been so from the start.
+func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene, at time.Duration) (*run, error) {
+	jobs, err := c.Jobs()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
+	}
+	for _, job := range jobs {
+		job.Scrape.SetDirectory(filepath.Dir(c.File.Name))
+	}
+	p, err := startProxy()
+	if err != nil {
+		return nil, err
+	}
+	now := *s
+	now.Start = s.Start.Add(at)
+	state := *s.At(at)
+	state.At = 0
+	now.States = []scene.State{state}
+	p.state.Store(&now.States[0])
+	groups, err := e.discoverer.discover(ctx, jobs, s, &now.States[0], p.url)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return &run{engine: e, config: c, scene: &now, jobs: jobs, proxy: p, found: []found{groups}}, nil
+}
+
+// scrape runs a scrape manager for each receiver until every target has been scraped once. It runs in a bubble.
+func (r *run) scrape(rules bool, all *scrapes) (err error) {
+	time.Sleep(time.Until(r.scene.Start))
+	receivers := map[component.ID]bool{}
+	for i := range r.config.pipelines {
+		for _, id := range r.config.pipelines[i].receivers {
+			if receivers[id] {
+				continue
+			}
+			receivers[id] = true
+			stop, err := r.startScraper(id, rules, all)
+			if err != nil {
+				return fmt.Errorf("receivers::%s: %w", id, err)
+			}
+			defer stop()
+		}
+	}
+	virtualtime.Settle()
+	return nil
+}
+
+func (r *run) startScraper(id component.ID, rules bool, all *scrapes) (stop func(), err error) {
+	cfg, err := r.config.receiver(id)
+	if err != nil {
+		return nil, err
+	}
+	prom := (*promconfig.Config)(cfg.PrometheusConfig)
+	scrapeConfigs, err := prom.GetScrapeConfigs()
+	if err != nil {
+		return nil, err
+	}
+	prom.ScrapeConfigs, prom.ScrapeConfigFiles = scrapeConfigs, nil
+	sets := map[string][]*targetgroup.Group{}
+	configs := map[string]*promconfig.ScrapeConfig{}
+	for _, sc := range scrapeConfigs {
+		sc.HTTPClientConfig = throughProxy(r.proxy.url)
+		if !rules {
+			sc.MetricRelabelConfigs = nil
+		}
+		configs[sc.JobName] = sc
+		sets[sc.JobName] = r.found[0][jobKey{id.String(), sc.JobName}]
+	}
+	options := &promscrape.Options{PassMetadataInContext: true, AppendMetadata: true, DiscoveryReloadOnStartup: true}
+	if err := setUnexported(options, "skipJitterOffsetting"); err != nil {
+		return nil, err
+	}
+	to := scrapesOf{all: all, receiver: id.String(), configs: configs}
+	manager, err := promscrape.NewManager(options, discardLogger, nil, nil, to, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	if err := manager.ApplyConfig(prom); err != nil {
+		return nil, err
+	}
+	updates := make(chan map[string][]*targetgroup.Group, 1)
+	updates <- sets
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = manager.Run(updates) // it has no error of its own
+	}()
+	return func() {
+		for job, targets := range manager.TargetsActive() {
+			for _, t := range targets {
+				all.fail(targetKey(id.String(), job, t.URL().String(), t.Labels(labels.NewBuilder(labels.EmptyLabels()))), t.LastError())
+			}
+		}
+		// No stale markers: nobody would read them.
+		close(updates)
+		<-ended
+		manager.Stop()
+	}, nil
+}
+
+// setUnexported sets a field for tests that a program cannot set.
+func setUnexported(options *promscrape.Options, name string) error {
+	field := reflect.ValueOf(options).Elem().FieldByName(name)
+	if !field.IsValid() || field.Kind() != reflect.Bool {
+		return fmt.Errorf("scrape.Options have no field %s any more: a scraper would look up the name of the machine", name)
+	}
+	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().SetBool(true) //nolint:gosec // the field is not exported
+	return nil
+}
+
+func targetKey(receiver, job, address string, ls labels.Labels) string {
+	return receiver + "\x00" + job + "\x00" + address + "\x00" + string(ls.Bytes(nil))
+}
+
+// scrapes gathers what scrapers hand over.
+type scrapes struct {
+	mu     sync.Mutex // guards byKey and what it holds
+	byKey  map[string]*Scraped
+	series int
+}
+
+func (s *scrapes) fail(key string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if scraped := s.byKey[key]; scraped != nil {
+		scraped.Err = err
+	}
+}
+
+// scrapesOf is the storage of one scrape manager.
+type scrapesOf struct {
+	all      *scrapes
+	receiver string
+	configs  map[string]*promconfig.ScrapeConfig
+}
+
+// AppenderV2 implements storage.AppendableV2.
+func (s scrapesOf) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	a := &scrapeAppender{all: s.all}
+	if target, ok := promscrape.TargetFromContext(ctx); ok {
+		job := target.GetValue("job")
+		builder := labels.NewBuilder(labels.EmptyLabels())
+		// Relabelling may change the label job: the pool's name is what the target was discovered with.
+		if discovered := target.DiscoveredLabels(builder).Get("job"); discovered != "" {
+			job = discovered
+		}
+		a.key = targetKey(s.receiver, job, target.URL().String(), target.Labels(builder))
+		a.scraped.config = s.configs[job]
+	}
+	return a
+}
+
+type scrapeAppender struct {
+	all     *scrapes
+	key     string
+	scraped Scraped
+}
+
+// reported are the names that the scraper adds. They come last.
+func reported(name string) bool { return name == "up" || strings.HasPrefix(name, "scrape_") }
+
+// Append implements storage.AppenderV2.
+func (a *scrapeAppender) Append(_ storage.SeriesRef, ls labels.Labels, _, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, options storage.AOptions) (storage.SeriesRef, error) {
+	// The names of reports end in a byte that no text has.
+	if name, isReport := strings.CutSuffix(options.MetricFamilyName, "\xff"); isReport && reported(name) {
+		if a.scraped.Report == nil {
+			a.scraped.Report = map[string]float64{}
+		}
+		a.scraped.Report[strings.Clone(name)] = v
+		return 1, nil
+	}
+	s := ScrapedSeries{Labels: ls, Family: strings.Clone(options.MetricFamilyName), Metadata: options.Metadata, Sample: Sample{T: t, F: v, H: fh}}
+	if h != nil {
+		s.Sample.H = h.ToFloat(nil)
+	}
+	a.scraped.Series = append(a.scraped.Series, s)
+	return 1, nil
+}
+
+// Commit implements storage.AppenderV2.
+func (a *scrapeAppender) Commit() error {
+	a.all.mu.Lock()
+	defer a.all.mu.Unlock()
+	if a.all.byKey[a.key] == nil {
+		if a.all.series += len(a.scraped.Series); a.all.series > maxSamples {
+			return errTooManySamples
+		}
+		a.all.byKey[a.key] = &a.scraped
+	}
+	return nil
+}
+
+// Rollback implements storage.AppenderV2. What failed in the middle counts for nothing.
+func (a *scrapeAppender) Rollback() error {
+	a.scraped = Scraped{config: a.scraped.config}
+	return nil
+}
+
+var _ storage.AppenderV2 = (*scrapeAppender)(nil)
+
+// pageOf is the answer to a target's URL.
+func pageOf(state *scene.State, address string) (scene.Page, bool) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return scene.Page{}, false
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return state.Page(u.Hostname(), port, u.RequestURI())
+}
+
+// Exposed returns the series of the page as they stand there, each at the index that it has in Series. Labels are empty where the
+// scraper has made something else of it. Parsed by Prometheus's own parsers, with the job's settings.
+func (s *Scraped) Exposed() ([]labels.Labels, error) {
+	if s.config == nil || len(s.Series) == 0 {
+		return nil, nil
+	}
+	body, err := s.body()
+	if err != nil {
+		return nil, err
+	}
+	symbols := labels.NewSymbolTable()
+	parser, err := textparse.New(body, s.Page.ContentType, symbols, textparse.ParserOptions{
+		IgnoreNativeHistograms:                  !s.config.ScrapeNativeHistogramsEnabled(),
+		ConvertClassicHistogramsToNHCB:          s.config.ConvertClassicHistogramsToNHCBEnabled(),
+		KeepClassicOnClassicAndNativeHistograms: s.config.AlwaysScrapeClassicHistogramsEnabled(),
+		FallbackContentType:                     s.config.ScrapeFallbackProtocol.HeaderMediaType(),
+	})
+	if parser == nil {
+		return nil, err
+	}
+	exposed := make([]labels.Labels, len(s.Series))
+	for next := 0; next < len(exposed); {
+		entry, err := parser.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if entry != textparse.EntrySeries && entry != textparse.EntryHistogram {
+			continue
+		}
+		var ls labels.Labels
+		parser.Labels(&ls)
+		// A line that is there twice is handed over once.
+		if standsFor(ls, s.Series[next].Labels) {
+			exposed[next] = ls
+			next++
+		}
+	}
+	return exposed, nil
+}
+
+// standsFor says whether each label of an exposed series is one of the scraped series, as it is or as exported_*.
+func standsFor(exposed, scraped labels.Labels) bool {
+	ok := true
+	exposed.Range(func(l labels.Label) {
+		for name := l.Name; scraped.Get(name) != l.Value; name = "exported_" + name {
+			if !scraped.Has(name) {
+				ok = false
+				return
+			}
+		}
+	})
+	return ok
+}
+
+// maxPage bounds an unpacked page, in bytes.
+const maxPage = 256 << 20
+
+func (s *Scraped) body() ([]byte, error) {
+	if s.Page.Encoding != "gzip" {
+		return s.Page.Body, nil
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(s.Page.Body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(unpacked, maxPage))
+}
