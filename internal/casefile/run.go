@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package casefile
+
+import (
+	"cmp"
+	"context"
+
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+	"github.com/kubiyabot/otelcol-runner/internal/report"
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
+	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
+)
+
+// Options say what is run, and how.
+type Options struct {
+	// Config takes the place of the configurations that files name; nil: theirs. Nothing is read from a disk for it.
+	Config *configfile.File
+	// Match selects cases by their name; nil: all.
+	Match *regexp.Regexp
+	// StopAtFirst ends the run at the first case that fails, without the reasons of it that take another run to find out.
+	StopAtFirst bool
+	// Coverage finds out what of the configurations the cases exercise. It takes another run for each configuration and scene.
+	Coverage bool
+}
+
+// Report is what came out of a run.
+type Report struct {
+	// Suite has a case for each case and configuration, in the order of the files. After a stop at the first failure those that were
+	// run by then are in it.
+	Suite report.Suite
+	// Duration is how long all of it took.
+	Duration time.Duration
+	// Coverage is nil unless it was asked for.
+	Coverage *Coverage
+
+	outcomes []outcome
+}
+
+// outcome is what came out of one case with one configuration.
+type outcome struct {
+	file     *File
+	config   *configfile.File
+	test     *Case
+	verdicts []verdict // of the case's expectations, in their order; nil where there was no result
+	result   report.Case
+}
+
+// Run runs the cases of files. An error is that they cannot be run: a configuration that cannot be read, a file without one. That a case
+// fails is none: see Suite.
+func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*Report, error) {
+	begin := time.Now()
+	groups, err := plan(files, o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := runner{engine: e, options: o, stop: stop}
+	workers := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for _, g := range groups {
+		wg.Go(func() {
+			workers <- struct{}{}
+			defer func() { <-workers }()
+			if ctx.Err() == nil {
+				g.outcomes = r.run(ctx, g)
+			}
+		})
+	}
+	wg.Wait()
+	rep := &Report{Suite: report.Suite{Name: "test", Unit: "case"}, Duration: time.Since(begin)}
+	for _, g := range groups {
+		rep.outcomes = append(rep.outcomes, g.outcomes...)
+	}
+	if err := ctx.Err(); err != nil && !rep.failed() {
+		return nil, err
+	}
+	slices.SortStableFunc(rep.outcomes, func(a, b outcome) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(files, a.file), slices.Index(files, b.file)), cmp.Compare(a.config.Name, b.config.Name),
+			cmp.Compare(a.test.Pos.Line, b.test.Pos.Line), cmp.Compare(a.test.Pos.Column, b.test.Pos.Column))
+	})
+	for i := range rep.outcomes {
+		rep.Suite.Cases = append(rep.Suite.Cases, rep.outcomes[i].result)
+	}
+	return rep, nil
+}
+
+func (r *Report) failed() bool {
+	return slices.ContainsFunc(r.outcomes, func(o outcome) bool { return o.result.Failed() })
+}
+
+// group is the cases that one run of the engine serves.
+type group struct {
+	file     *File
+	config   *configfile.File
+	several  bool // the file is run with more than one configuration
+	scene    *scene.Scene
+	cases    []*Case
+	outcomes []outcome
+}
+
+// plan finds out what has to be run.
+func plan(files []*File, o Options) ([]*group, error) {
+	var all []*group
+	for _, f := range files {
+		configs, err := configsOf(f, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, config := range configs {
+			byScene := map[string]*group{}
+			for i := range f.Cases {
+				c := &f.Cases[i]
+				if o.Match != nil && !o.Match.MatchString(c.Name) {
+					continue
+				}
+				g := byScene[c.key]
+				if g == nil {
+					g = &group{file: f, config: config, several: len(configs) > 1, scene: c.scene}
+					byScene[c.key] = g
+					all = append(all, g)
+				}
+				g.cases = append(g.cases, c)
+			}
+		}
+	}
+	return all, nil
+}
+
+func configsOf(f *File, o Options) ([]*configfile.File, error) {
+	if o.Config != nil {
+		return []*configfile.File{o.Config}, nil
+	}
+	if len(f.ConfigPaths) == 0 {
+		return nil, fmt.Errorf("%s: no configuration to be tested: name one under `config`, or give --config", f.Name)
+	}
+	return f.configs()
+}
+
+type runner struct {
+	engine  *scrapetest.Engine
+	options Options
+	stop    context.CancelFunc
+}
+
+// run runs a group and judges its cases.
+func (r *runner) run(ctx context.Context, g *group) []outcome {
+	begin := time.Now()
+	v, at, err := r.deliver(ctx, g)
+	if ctx.Err() != nil {
+		return nil
+	}
+	share := time.Since(begin) / time.Duration(len(g.cases))
+	all := make([]outcome, 0, len(g.cases))
+	for i, c := range g.cases {
+		begin := time.Now()
+		o := outcome{file: g.file, config: g.config, test: c}
+		o.result = report.Case{Name: c.Name, File: g.file.Name, Line: c.Pos.Line}
+		if g.several {
+			o.result.Name += " [" + filepath.Base(g.config.Name) + "]"
+		}
+		switch {
+		case err != nil:
+			o.result.Findings = c.judgeError(g.file, err, i > 0)
+		case c.err != nil:
+			o.result.Findings = []report.Finding{finding(g.file, kindError, c.err.at, fmt.Sprintf("the configuration is not refused: expected an error that matches %q", c.err.regexp))}
+		default:
+			own := *v
+			own.at = at[i]
+			o.verdicts = own.judge(c)
+			for k := range o.verdicts {
+				if o.verdicts[k].message != "" {
+					e := &c.expect[k]
+					o.result.Findings = append(o.result.Findings, finding(g.file, e.kind, e.at, o.verdicts[k].message))
+				}
+			}
+		}
+		o.result.Duration = share + time.Since(begin)
+		all = append(all, o)
+		if r.options.StopAtFirst && o.result.Failed() {
+			r.stop()
+			break
+		}
+	}
+	return all
+}
+
+// deliver runs the engine for a group. The times are those of its cases.
+func (r *runner) deliver(ctx context.Context, g *group) (*view, []time.Duration, error) {
+	config, err := scrapetest.Load(g.config, g.scene.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	jobs, err := config.Jobs()
+	if err != nil {
+		return nil, nil, err
+	}
+	longest := time.Duration(0)
+	for _, j := range jobs {
+		longest = max(longest, time.Duration(j.Scrape.ScrapeInterval))
+	}
+	times := make([]time.Duration, len(g.cases))
+	for i, c := range g.cases {
+		times[i] = c.at
+		if c.at < 0 {
+			times[i] = longest
+		}
+	}
+	result, err := r.engine.Run(ctx, config, g.scene, times...)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &view{ctx: ctx, engine: r.engine, result: result, config: config, brief: r.options.StopAtFirst}
+	return v, times, nil
+}
+
+// judgeError is the verdict about a case whose configuration is refused. again says that another case has told the error already.
+func (c *Case) judgeError(f *File, err error, again bool) []report.Finding {
+	switch {
+	case c.err == nil && again:
+		return []report.Finding{finding(f, kindError, c.node, "was not run, for the same reason as the case above")}
+	case c.err == nil:
+		return []report.Finding{finding(f, kindError, c.node, "cannot be run: "+err.Error())}
+	case c.err.regexp.MatchString(err.Error()):
+		return nil
+	}
+	return []report.Finding{finding(f, kindError, c.err.at, fmt.Sprintf("expected an error that matches %s, got: %s", wanted(c.err.regexp.String()), got(err.Error())))}
+}
+
+// judge checks the expectations of a case.
+func (v *view) judge(c *Case) []verdict {
+	all := make([]verdict, len(c.expect))
+	for i := range c.expect {
+		all[i] = c.expect[i].check(v)
+		if v.brief && all[i].message != "" {
+			return all
+		}
+	}
+	return all
+}
+
+func finding(f *File, rule string, at *yaml.Node, message string) report.Finding {
+	pos := f.yaml.Pos(at)
+	return report.Finding{
+		Rule: rule, Severity: report.Error, File: f.Name, Line: pos.Line, Column: pos.Column, EndColumn: f.yaml.EndColumn(at),
+		Message: message, Source: f.yaml.Line(pos.Line),
+	}
+}
+
+// view is what a case is judged by.
+type view struct {
+	ctx    context.Context //nolint:containedctx // it lives as long as the call of Run
+	engine *scrapetest.Engine
+	result *scrapetest.Result
+	config *scrapetest.Config
+	at     time.Duration
+	brief  bool // nobody reads the reasons
+}
+
+// jobInFile is the job in the configuration as it is written. Its name may come from the environment.
+func (v *view) jobInFile(receiver, name string) (configfile.Job, bool) {
+	expanded, err := v.config.File.Expand(func(variable string) (string, bool) {
+		value, ok := v.result.Scene.Env[variable]
+		return value, ok
+	})
+	if err != nil {
+		return configfile.Job{}, false
+	}
+	for _, j := range expanded.Jobs() {
+		if j.Name == name && (j.Receiver == receiver || j.Receiver == "") {
+			return j, true
+		}
+	}
+	return configfile.Job{}, false
+}
