@@ -218,3 +218,6 @@ func (f *File) checkKeys(mapping *yaml.Node) error {
 	}
 	return nil
 }
+
+// Lines returns the number of lines of the file.
+func (f *File) Lines() int { return len(f.lines) }

@@ -240,3 +240,25 @@ func place(n *yaml.Node, line, column int) {
 		place(child, line, column)
 	}
 }
+
+// Known returns a scalar as Prometheus sees it, with references replaced by their defaults, and whether that is all that is
+// needed: a reference without a default is only known when the collector starts.
+func (f *File) Known(n *yaml.Node) (value string, known bool) {
+	if !f.HasReference(n) {
+		return f.Value(n), true
+	}
+	value = Resolve(n).Value
+	for range maxRounds {
+		r, found := findReference(value)
+		if !found {
+			return strings.ReplaceAll(value, "$$", "$"), true
+		}
+		if !r.hasDefault {
+			return "", false
+		}
+		if value = strings.ReplaceAll(value, r.text, r.fallback); len(value) > maxValue {
+			return "", false
+		}
+	}
+	return "", false
+}

@@ -144,3 +144,14 @@ func TestExpandedFile(t *testing.T) {
 	assert.Same(t, p, same)
 	assert.False(t, p.HasReference(p.Root))
 }
+
+func TestKnown(t *testing.T) {
+	f := parse(t, `service: {a: "x$$", b: "${env:A:-30s}", c: "${env:A:-1}${env:B}", d: "${env:A:-${env:B:-2}}$$", e: [1]}`)
+	for key, want := range map[string]string{"a": "x$", "b": "30s", "d": "2$"} {
+		value, known := f.Known(Get(f.Root, "service", key))
+		assert.True(t, known, key)
+		assert.Equal(t, want, value, key)
+	}
+	_, known := f.Known(Get(f.Root, "service", "c"))
+	assert.False(t, known)
+}
