@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// maxPage bounds one page, in bytes and after decompression: twice what the reference configuration scrapes.
-	maxPage = 64 << 20
+	// maxPage bounds one page, in bytes and unpacked: a little more than the reference configuration scrapes.
+	maxPage = 40 << 20
 	// liveTimeout bounds the fetch of a live page.
 	liveTimeout = 15 * time.Second
 )
@@ -37,6 +37,8 @@ type Page struct {
 	ContentType, Encoding string
 	// Body is the content, as it is sent.
 	Body []byte
+	// Unpacked is the size of the content before it was compressed, in bytes.
+	Unpacked int64
 }
 
 // entry is a page with its key taken apart.
@@ -157,7 +159,7 @@ func parseKey(key string) (*entry, error) {
 }
 
 func (p *PageSpec) load(dir string) (Page, error) {
-	page := Page{Status: p.Status, ContentType: p.ContentType, Body: []byte(p.Text)}
+	page := Page{Status: p.Status, ContentType: p.ContentType, Body: []byte(p.Text), Unpacked: int64(len(p.Text))}
 	if page.Status == 0 {
 		page.Status = http.StatusOK
 	}
@@ -167,10 +169,10 @@ func (p *PageSpec) load(dir string) (Page, error) {
 		if err != nil {
 			return Page{}, err
 		}
-		page.Body = body
+		page.Body, page.Unpacked = body, int64(len(body))
 		name, zipped := strings.CutSuffix(p.File, ".gz")
 		if zipped {
-			if err := checkZipped(p.File, body); err != nil {
+			if page.Unpacked, err = unpackedSize(p.File, body); err != nil {
 				return Page{}, err
 			}
 			page.Encoding = "gzip"
@@ -186,20 +188,20 @@ func (p *PageSpec) load(dir string) (Page, error) {
 	return page, nil
 }
 
-// checkZipped unpacks once: whoever scrapes the page does it again, without a limit unless the configuration has one.
-func checkZipped(name string, body []byte) error {
+// unpackedSize unpacks once: whoever scrapes the page does it again, without a limit unless the configuration has one.
+func unpackedSize(name string, body []byte) (int64, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s is not gzip: %w: compress it, or take .gz off its name", name, err)
+		return 0, fmt.Errorf("%s is not gzip: %w: compress it, or take .gz off its name", name, err)
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(reader, maxPage+1))
 	if err != nil {
-		return fmt.Errorf("%s is damaged gzip: %w: compress it again", name, err)
+		return 0, fmt.Errorf("%s is damaged gzip: %w: compress it again", name, err)
 	}
 	if n > maxPage {
-		return fmt.Errorf("%s has more than %d MiB when it is unpacked: is it the right file?", name, maxPage>>20)
+		return 0, fmt.Errorf("%s has more than %d MiB when it is unpacked: is it the right file?", name, maxPage>>20)
 	}
-	return nil
+	return n, nil
 }
 
 func contentType(suffix string) string {
@@ -236,5 +238,5 @@ func fetch(address string) (Page, error) {
 	if len(body) > maxPage {
 		return Page{}, fmt.Errorf("live: the page of %s has more than %d MiB: is it the right address?", address, maxPage>>20)
 	}
-	return Page{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body}, nil
+	return Page{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body, Unpacked: int64(len(body))}, nil
 }

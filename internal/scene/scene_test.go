@@ -69,7 +69,7 @@ func TestLivePage(t *testing.T) {
 	require.NoError(t, err)
 	page, found := s.At(0).Page("h", "1", "/m")
 	assert.True(t, found)
-	assert.Equal(t, Page{Key: "h:1/m", Status: http.StatusTeapot, ContentType: "text/plain; version=0.0.4", Body: []byte("live 1\n")}, page)
+	assert.Equal(t, Page{Key: "h:1/m", Status: http.StatusTeapot, ContentType: "text/plain; version=0.0.4", Body: []byte("live 1\n"), Unpacked: 7}, page)
 }
 
 func TestErrors(t *testing.T) {
@@ -96,10 +96,10 @@ func TestErrors(t *testing.T) {
 		`pages: {"pod/[a:80/metrics": x}`:             "no port",
 		`pages: {"pod/a\\:80/metrics": x}`:            "not a pattern of names",
 		`pages: {"a:80/m": gone.prom}`:                "gone.prom: no such file or directory: check the path, which is relative to the file that names it",
-		`pages: {"a:80/m": bomb.prom.gz}`:             "bomb.prom.gz has more than 64 MiB when it is unpacked",
+		`pages: {"a:80/m": bomb.prom.gz}`:             "bomb.prom.gz has more than 40 MiB when it is unpacked",
 		`pages: {"a:80/m": torn.prom.gz}`:             "torn.prom.gz is damaged gzip",
 		`pages: {"a:80/m": plain.prom.gz}`:            "plain.prom.gz is not gzip",
-		`pages: {"a:80/m": big.prom}`:                 "big.prom has more than 64 MiB: is it the right file?",
+		`pages: {"a:80/m": big.prom}`:                 "big.prom has more than 40 MiB: is it the right file?",
 		`pages: {"a:80/m": {live: "ftp://x"}}`:        `live: "ftp://x" is no URL of a page`,
 		`pages: {"a:80/m": {live: "http://[::1]:1"}}`: "is the target up?",
 		`pages: {"a:80/m": {}}`:                       "line 1: a page is one of file, text, live and status: name one of them",

@@ -240,11 +240,7 @@ func inScene(state *scene.State, address string) bool {
 	if err != nil {
 		return false
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	_, found := state.Page(u.Hostname(), port, u.RequestURI())
+	_, found := state.Page(u.Hostname(), portOf(u), u.RequestURI())
 	return found
 }
 

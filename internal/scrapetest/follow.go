@@ -62,8 +62,8 @@ type Processed struct {
 // Decision is how a runner processor counts a point.
 type Decision struct{ Decision, Reason string }
 
-// Follow scrapes one target once, with nothing of its page but the given series (labels as they are after all rules), and returns
-// what each part of each pipeline made of them. What a processor decides by looking at other series, such as a limit, is not to be
+// Follow scrapes one target once, with nothing of its page but the given series (labels as they are after all rules; nil for the whole
+// page), and returns what each part of each pipeline made of them. What a processor decides by looking at other series, such as a limit, is not to be
 // seen in this; a run of everything shows it.
 func (e *Engine) Follow(ctx context.Context, c *Config, s *scene.Scene, at time.Duration, target *Target, only []labels.Labels) ([]Followed, error) {
 	r, err := e.prepare(ctx, c, s, at)
@@ -128,8 +128,11 @@ func quote(text string) string {
 	return b.String()
 }
 
-// onlyRule keeps the given series and no other.
-func onlyRule(only []labels.Labels) *relabel.Config {
+// onlyRule keeps the given series and no other; all of them for nil.
+func onlyRule(only []labels.Labels) []*relabel.Config {
+	if only == nil {
+		return nil
+	}
 	names := map[string]bool{}
 	for _, ls := range only {
 		ls.Range(func(l labels.Label) { names[l.Name] = true })
@@ -153,14 +156,14 @@ func onlyRule(only []labels.Labels) *relabel.Config {
 		rule.SourceLabels, wanted = model.LabelNames{model.MetricNameLabel}, []string{`[^\x00-\x{10FFFF}]`}
 	}
 	rule.Regex = relabel.MustNewRegexp(strings.Join(wanted, "|"))
-	return &rule
+	return []*relabel.Config{&rule}
 }
 
 // holdBack is longer than a processor such as batch holds back what it has got, and no longer than until the next scrape.
 const holdBack = 900 * time.Millisecond
 
 // follow runs receivers and processors for one scrape. It runs in a bubble.
-func (r *run) follow(outside context.Context, key jobKey, only *relabel.Config) (all []Followed, err error) {
+func (r *run) follow(outside context.Context, key jobKey, only []*relabel.Config) (all []Followed, err error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outside))
 	defer cancel()
 	time.Sleep(time.Until(r.scene.Start.Add(-reloadInterval)))
@@ -240,7 +243,7 @@ func (r *run) tapped(ctx context.Context, running *running, p *pipeline, f *Foll
 }
 
 // startOnly starts the receiver of one job with a rule behind those of the job.
-func (r *run) startOnly(ctx context.Context, running *running, key jobKey, only *relabel.Config, next consumer.Metrics) error {
+func (r *run) startOnly(ctx context.Context, running *running, key jobKey, only []*relabel.Config, next consumer.Metrics) error {
 	var id component.ID
 	if err := id.UnmarshalText([]byte(key.receiver)); err != nil {
 		return err
@@ -253,7 +256,7 @@ func (r *run) startOnly(ctx context.Context, running *running, key jobKey, only 
 		return err
 	}
 	for _, sc := range (*promconfig.Config)(cfg.PrometheusConfig).ScrapeConfigs {
-		sc.MetricRelabelConfigs = append(slices.Clone(sc.MetricRelabelConfigs), only)
+		sc.MetricRelabelConfigs = append(slices.Clone(sc.MetricRelabelConfigs), only...)
 	}
 	telemetry := component.TelemetrySettings{Logger: zap.NewNop(), MeterProvider: noopmetric.NewMeterProvider(), TracerProvider: nooptrace.NewTracerProvider()}
 	rcv, err := prometheusreceiver.NewFactory().CreateMetrics(ctx, receiver.Settings{ID: id, TelemetrySettings: telemetry, BuildInfo: buildInfo}, cfg, next)
@@ -333,12 +336,15 @@ func (r *run) deliver(ctx context.Context, f *Followed, md pmetric.Metrics) (err
 		}
 	}
 	var delivered collection
-	translation, err := r.config.newTranslation(ctx, p, &delivered)
+	translation, err := r.config.newTranslation(p, &delivered)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, translation.close()) }()
-	if err := translation.add(ctx, []pmetric.Metrics{md}); err != nil {
+	defer func() { err = errors.Join(err, translation.release()) }()
+	if err := translation.open(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(translation.add(ctx, []pmetric.Metrics{md}), translation.close()); err != nil {
 		return err
 	}
 	f.Delivered = delivered.sorted(math.MaxInt64)

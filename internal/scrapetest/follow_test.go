@@ -94,6 +94,9 @@ func TestFollowOneSeriesThroughEachPart(t *testing.T) {
 	all, err := e.Scrape(context.Background(), c, s, 0, false)
 	require.NoError(t, err)
 	follow := func(only ...labels.Labels) Followed {
+		if only == nil {
+			only = []labels.Labels{}
+		}
 		ways, err := e.Follow(context.Background(), c, s, 0, &all[0].Target, only)
 		require.NoError(t, err)
 		require.Len(t, ways, 1)
@@ -101,6 +104,10 @@ func TestFollowOneSeriesThroughEachPart(t *testing.T) {
 	}
 	nothing := follow()
 	assert.Equal(t, map[Decision]int64{{"kept", "always"}: 5}, nonZero(nothing.Processors[0].Points))
+
+	whole, err := e.Follow(context.Background(), c, s, 0, &all[0].Target, nil)
+	require.NoError(t, err)
+	assert.Equal(t, map[Decision]int64{{"kept", "always"}: 5, {"kept", "scope"}: 3, {"dropped", "metric"}: 1}, nonZero(whole[0].Processors[0].Points))
 
 	kept := follow(all[0].Series[0].Labels)
 	assert.Equal(t, nothing.Received.DataPointCount()+1, kept.Received.DataPointCount())

@@ -152,6 +152,7 @@ const flushPoints = 20_000
 
 // sink takes what a pipeline delivers.
 type sink struct {
+	pipeline    string
 	translation translation
 
 	mu      sync.Mutex // guards all below
@@ -177,17 +178,23 @@ func (s *sink) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 // flush translates what waits. After an error nothing is, which is for the run to report.
 func (s *sink) flush(ctx context.Context) {
 	if s.err == nil && len(s.waiting) > 0 {
-		s.err = s.translation.add(context.WithoutCancel(ctx), s.waiting)
+		if err := s.translation.add(context.WithoutCancel(ctx), s.waiting); err != nil {
+			s.err = fmt.Errorf("service::pipelines::%s: %w", s.pipeline, err)
+		}
 	}
 	s.waiting, s.points = nil, 0
 }
 
-// finish translates the rest and returns the first error there was.
+// finish translates the rest and returns the first error there was, unless it has been reported.
 func (s *sink) finish(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.err
 	s.flush(ctx)
-	return s.err
+	if before != nil {
+		return s.translation.close()
+	}
+	return errors.Join(s.err, s.translation.close())
 }
 
 func (s *sink) failed() error {

@@ -74,10 +74,7 @@ func (r *Result) Drops(at time.Duration) map[string]int64 { return r.drops[at] }
 
 // result puts together what the run has left.
 func (r *run) result() *Result {
-	res := &Result{Scene: r.scene, Jobs: r.jobs, Until: r.times[len(r.times)-1], drops: r.drops, Notes: r.notes()}
-	for i, state := range r.scene.States {
-		res.targets = append(res.targets, snapshot{state.At, targetsOf(r.jobs, r.found[i])})
-	}
+	res := &Result{Scene: r.scene, Jobs: r.jobs, Until: r.times[len(r.times)-1], drops: r.drops, Notes: r.notes(), targets: r.targets}
 	// Shutting down may deliver more than there was at the last of the times.
 	res.Series = r.delivered.sorted(r.scene.Start.Add(res.Until).UnixMilli())
 	return res

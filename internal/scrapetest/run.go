@@ -72,6 +72,11 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 			return nil, err
 		}
 		r.found = append(r.found, groups)
+		targets := targetsOf(jobs, groups)
+		if err := checkSize(targets, &s.States[i]); err != nil {
+			return nil, err
+		}
+		r.targets = append(r.targets, snapshot{s.States[i].At, targets})
 	}
 	return r.run(ctx)
 }
@@ -80,12 +85,12 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 func (r *run) run(ctx context.Context) (_ *Result, err error) {
 	for i := range r.config.pipelines {
 		p := &r.config.pipelines[i]
-		translation, failed := r.config.newTranslation(ctx, p, &r.delivered)
+		translation, failed := r.config.newTranslation(p, &r.delivered)
 		if failed != nil {
 			return nil, fmt.Errorf("service::pipelines::%s: %w", p.id, failed)
 		}
-		defer func() { err = errors.Join(err, translation.close()) }()
-		r.sinks = append(r.sinks, &sink{translation: translation})
+		defer func() { err = errors.Join(err, translation.release()) }()
+		r.sinks = append(r.sinks, &sink{pipeline: p.id, translation: translation})
 	}
 	var failed error
 	if err := r.engine.clock.Run(func() { failed = r.inBubble(ctx) }); err != nil {
@@ -94,12 +99,38 @@ func (r *run) run(ctx context.Context) (_ *Result, err error) {
 	if failed != nil {
 		return nil, failed
 	}
-	for i, s := range r.sinks {
-		if err := s.finish(ctx); err != nil {
-			return nil, fmt.Errorf("service::pipelines::%s: %w", r.config.pipelines[i].id, err)
+	return r.result(), nil
+}
+
+// maxRound bounds what all targets expose at once, in bytes. As pdata it takes some thirty times as much memory.
+const maxRound = 64 << 20
+
+// checkSize adds up the pages of all targets: they are scraped at the same time.
+func checkSize(targets []Target, state *scene.State) error {
+	var all int64
+	for i := range targets {
+		if !targets[i].Kept() {
+			continue
+		}
+		u, err := url.Parse(targets[i].URL)
+		if err != nil {
+			continue // it cannot be scraped
+		}
+		if page, found := state.Page(u.Hostname(), portOf(u), u.RequestURI()); found {
+			all += page.Unpacked
 		}
 	}
-	return r.result(), nil
+	if all > maxRound {
+		return fmt.Errorf("the targets of the scene expose %d MiB at once, and %d MiB can be run: use smaller pages or fewer targets", all>>20, maxRound>>20)
+	}
+	return nil
+}
+
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 func longestInterval(jobs []Job) time.Duration {
@@ -112,13 +143,14 @@ func longestInterval(jobs []Job) time.Duration {
 
 // run is one run.
 type run struct {
-	engine *Engine
-	config *Config
-	scene  *scene.Scene
-	jobs   []Job
-	proxy  *proxy
-	found  []found // by state
-	times  []time.Duration
+	engine  *Engine
+	config  *Config
+	scene   *scene.Scene
+	jobs    []Job
+	proxy   *proxy
+	found   []found    // by state
+	targets []snapshot // by state
+	times   []time.Duration
 
 	sinks     []*sink // by pipeline
 	delivered collection
@@ -132,6 +164,12 @@ func (r *run) inBubble(outside context.Context) (err error) {
 	defer cancel()
 	time.Sleep(time.Until(r.scene.Start.Add(-reloadInterval)))
 
+	for _, s := range r.sinks {
+		if err := s.translation.open(ctx); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.finish(ctx)) }()
+	}
 	running, err := r.build(ctx)
 	defer func() { err = errors.Join(err, running.stop()) }()
 	if err != nil {

@@ -155,7 +155,9 @@ func (r *run) startScraper(id component.ID, rules bool, all *scrapes) (stop func
 	for _, sc := range scrapeConfigs {
 		sc.HTTPClientConfig = throughProxy(r.proxy.url)
 		if !rules {
-			sc.MetricRelabelConfigs = nil
+			// Limits are for what the rules leave.
+			sc.MetricRelabelConfigs, sc.SampleLimit, sc.LabelLimit = nil, 0, 0
+			sc.LabelNameLengthLimit, sc.LabelValueLengthLimit = 0, 0
 		}
 		configs[sc.JobName] = sc
 		sets[sc.JobName] = r.found[0][jobKey{id.String(), sc.JobName}]

@@ -32,15 +32,19 @@ import (
 )
 
 // translation turns what a pipeline delivers into series, as its exporter for Prometheus does.
+// Between open and close it lives in the bubble: what waits there for something must have been made there.
 type translation interface {
-	// add translates batches. It may be called in a bubble.
+	open(ctx context.Context) error
+	// add translates batches.
 	add(ctx context.Context, batches []pmetric.Metrics) error
 	close() error
+	// release gives back what is outside of the bubble.
+	release() error
 }
 
 // newTranslation is the one of a pipeline's first exporter for Prometheus. A pipeline without one is translated as
 // durable_remote_write does with its defaults.
-func (c *Config) newTranslation(ctx context.Context, p *pipeline, to *collection) (translation, error) {
+func (c *Config) newTranslation(p *pipeline, to *collection) (translation, error) {
 	for _, id := range p.exporters {
 		_, cfg, err := c.exporter(id)
 		if err != nil {
@@ -50,7 +54,7 @@ func (c *Config) newTranslation(ctx context.Context, p *pipeline, to *collection
 		case *durableremotewriteexporter.Config:
 			return newDurableTranslation(cfg.TranslateSettings(), to)
 		case *prometheusremotewriteexporter.Config:
-			return newStockTranslation(ctx, id, cfg, to)
+			return newStockTranslation(id, cfg, to)
 		}
 	}
 	defaults := durableremotewriteexporter.NewFactory().CreateDefaultConfig().(*durableremotewriteexporter.Config)
@@ -71,12 +75,15 @@ func newDurableTranslation(settings translate.Settings, to *collection) (transla
 	if err != nil {
 		return nil, fmt.Errorf("no temporary folder: %w", err)
 	}
-	log, err := samplelog.Open(samplelog.Options{FS: samplelog.Disk{}, Dir: dir, Shards: 1, SegmentBytes: segmentBytes, Now: time.Now})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	return &durableTranslation{dir: dir, translator: translate.New(settings), to: to}, nil
+}
+
+func (t *durableTranslation) open(context.Context) (err error) {
+	if t.log, err = samplelog.Open(samplelog.Options{FS: samplelog.Disk{}, Dir: t.dir, Shards: 1, SegmentBytes: segmentBytes, Now: time.Now}); err != nil {
+		return err
 	}
-	reader := log.Reader(log.Runs(0)[0], 0, samplelog.Position{}, 0)
-	return &durableTranslation{dir: dir, log: log, reader: reader, translator: translate.New(settings), to: to}, nil
+	t.reader = t.log.Reader(t.log.Runs(0)[0], 0, samplelog.Position{}, 0)
+	return nil
 }
 
 // segmentBytes lets a whole run go into one segment.
@@ -96,8 +103,10 @@ func (t *durableTranslation) add(ctx context.Context, batches []pmetric.Metrics)
 
 func (t *durableTranslation) close() error {
 	t.reader.Close()
-	return errors.Join(t.log.Close(), os.RemoveAll(t.dir))
+	return t.log.Close()
 }
+
+func (t *durableTranslation) release() error { return os.RemoveAll(t.dir) }
 
 func readLog(reader *samplelog.Reader, to *collection) error {
 	for {
@@ -123,11 +132,13 @@ func readLog(reader *samplelog.Reader, to *collection) error {
 
 // stockTranslation sends to a server of our own with upstream's exporter, and reads what comes.
 type stockTranslation struct {
+	id       component.ID
+	config   *prometheusremotewriteexporter.Config
 	exporter exporter.Metrics
 	server   *http.Server
 }
 
-func newStockTranslation(ctx context.Context, id component.ID, cfg *prometheusremotewriteexporter.Config, to *collection) (_ translation, err error) {
+func newStockTranslation(id component.ID, cfg *prometheusremotewriteexporter.Config, to *collection) (translation, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -141,11 +152,7 @@ func newStockTranslation(ctx context.Context, id component.ID, cfg *prometheusre
 		}
 	})}
 	go func() { _ = server.Serve(listener) }() // it ends when it is closed
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("exporters::%s: %w", id, errors.Join(err, server.Close()))
-		}
-	}()
+
 	cfg.HTTP = confighttp.NewDefaultClientConfig()
 	cfg.HTTP.Endpoint = "http://" + listener.Addr().String()
 	// An open connection would hold up virtual time.
@@ -153,18 +160,17 @@ func newStockTranslation(ctx context.Context, id component.ID, cfg *prometheusre
 	cfg.RemoteWriteQueue.Enabled, cfg.BackOffConfig.Enabled = false, false
 	cfg.RemoteWriteProtoMsg = remoteapi.WriteV1MessageType
 	cfg.WAL = configoptional.None[prometheusremotewriteexporter.WALConfig]()
+	return &stockTranslation{id: id, config: cfg, server: server}, nil
+}
 
+func (t *stockTranslation) open(ctx context.Context) (err error) {
 	factory := prometheusremotewriteexporter.NewFactory()
 	telemetry := component.TelemetrySettings{Logger: zap.NewNop(), MeterProvider: noopmetric.NewMeterProvider(), TracerProvider: nooptrace.NewTracerProvider()}
-	settings := exporter.Settings{ID: component.NewIDWithName(factory.Type(), id.Name()), TelemetrySettings: telemetry, BuildInfo: buildInfo}
-	e, err := factory.CreateMetrics(ctx, settings, cfg)
-	if err != nil {
-		return nil, err
+	settings := exporter.Settings{ID: component.NewIDWithName(factory.Type(), t.id.Name()), TelemetrySettings: telemetry, BuildInfo: buildInfo}
+	if t.exporter, err = factory.CreateMetrics(ctx, settings, t.config); err != nil {
+		return fmt.Errorf("exporters::%s: %w", t.id, err)
 	}
-	if err := e.Start(ctx, host{}); err != nil {
-		return nil, err
-	}
-	return &stockTranslation{exporter: e, server: server}, nil
+	return t.exporter.Start(ctx, host{})
 }
 
 func (t *stockTranslation) add(ctx context.Context, batches []pmetric.Metrics) error {
@@ -176,9 +182,9 @@ func (t *stockTranslation) add(ctx context.Context, batches []pmetric.Metrics) e
 	return nil
 }
 
-func (t *stockTranslation) close() error {
-	return errors.Join(t.exporter.Shutdown(context.Background()), t.server.Close())
-}
+func (t *stockTranslation) close() error { return t.exporter.Shutdown(context.Background()) }
+
+func (t *stockTranslation) release() error { return t.server.Close() }
 
 // receive reads a request of remote write 1.0.
 func receive(request *http.Request, to *collection) error {
