@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scrapetest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
+)
+
+// The engine has the components of the distribution, no more and no fewer.
+func TestComponentsOfTheDistribution(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testbed.Root(t), "builder-config.yaml"))
+	require.NoError(t, err)
+	var manifest struct {
+		Processors, Exporters, Converters []struct{ Gomod string }
+	}
+	require.NoError(t, yaml.Unmarshal(text, &manifest))
+	types := map[string]bool{}
+	for _, f := range processorFactories {
+		types[f.Type().String()] = true
+	}
+	assert.Len(t, types, len(manifest.Processors), "processors")
+	types = map[string]bool{}
+	for _, f := range exporterFactories {
+		types[f.Type().String()] = true
+	}
+	assert.Len(t, types, len(manifest.Exporters), "exporters")
+	assert.Len(t, converters(), len(manifest.Converters), "converters")
+}
+
+func TestLoadErrors(t *testing.T) {
+	collector := func(processors, pipeline string) string {
+		return "receivers: {prometheus: {config: {scrape_configs: [{job_name: a}]}}, otlp: {}}\n" +
+			"processors: {" + processors + "}\nexporters: {debug: {}}\n" +
+			"service: {pipelines: {" + pipeline + "}}\n"
+	}
+	const metrics = "metrics: {receivers: [prometheus], processors: [batch], exporters: [debug]}"
+	for text, want := range map[string]string{
+		collector("batch: {}", metrics): "",
+		collector("batch: {}", "traces: {receivers: [otlp]}, metrics: {receivers: [otlp], exporters: [debug]}"): "no pipeline of metrics has a prometheus receiver",
+		collector("", metrics):                             "c.yaml: service::pipelines::metrics: processors::batch is not configured",
+		collector("batch: {tmeout: 1s}", metrics):          "processors::batch: ",
+		collector("batch: {timeout: -1s}", metrics):        "processors::batch: ",
+		collector(`batch: {timeout: "${env:T}"}`, metrics): "c.yaml: the environment has no T: set it under scene::env",
+		collector("filter: {}", "metrics: {receivers: [prometheus], processors: [filter], exporters: [debug]}"):                                     "processors::filter: the distribution has no such processor: it has batch, ",
+		collector("", "metrics: {receivers: [prometheus], exporters: [kafka]}"):                                                                     "exporters::kafka is not configured",
+		collector("", "metrics: {receivers: [prometheus/2], exporters: [debug]}"):                                                                   "receivers::prometheus/2 is not configured",
+		"receivers: {prometheus: {config: {scrape_configs: [{job_name: a, nope: 1}]}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}": "nope",
+	} {
+		file, err := configfile.Parse("c.yaml", []byte(text))
+		require.NoError(t, err, text)
+		_, err = Load(file, nil)
+		if want == "" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, want, text)
+	}
+}
