@@ -237,7 +237,7 @@ func (c *Cluster) find(name string) ([]key, error) {
 	}
 	kind := kindNamed(parts[0])
 	if kind == nil {
-		return nil, fmt.Errorf("%q: there is no kind %q here: use pod, service, deployment, ...", name, parts[0])
+		return nil, fmt.Errorf("%q: there is no kind %q here: use pod, service or deployment, for example", name, parts[0])
 	}
 	namespace, pattern := c.options.Namespace, parts[len(parts)-1]
 	if len(parts) == 3 {

@@ -37,8 +37,7 @@ func (c *Cluster) deriveEndpoints() error {
 	total := 0
 	for _, service := range all[*corev1.Service](c, "Service") {
 		name := service.Namespace + "/" + service.Name
-		endpointsKey := key{kindNamed("Endpoints"), service.Namespace, service.Name}
-		given, _ := c.entries[endpointsKey].object.(*corev1.Endpoints)
+		given := c.givenEndpoints(service)
 		if service.Spec.Type == corev1.ServiceTypeExternalName {
 			continue
 		}
@@ -57,7 +56,7 @@ func (c *Cluster) deriveEndpoints() error {
 			c.addSlices(service, slicesOf(service, backends))
 		}
 		if given == nil {
-			c.put(endpointsKey, entry{object: endpointsOf(service, backends), derived: true})
+			c.addEndpoints(service, backends)
 		}
 	}
 	return nil
@@ -259,119 +258,6 @@ func markHeadless(service *corev1.Service, labels map[string]string) {
 	}
 }
 
-// endpointsOf makes Endpoints as the endpoints controller does: ports that the same addresses have are in one subset.
-func endpointsOf(service *corev1.Service, backends []backend) *corev1.Endpoints {
-	e := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{
-		Name: service.Name, Namespace: service.Namespace, Labels: with(service.Labels, map[string]string{managedEndpoints: endpointsController}),
-	}}
-	markHeadless(service, e.Labels)
-
-	var ports []corev1.EndpointPort // in the order in which they are met
-	byPort := map[string]*corev1.EndpointSubset{}
-	add := func(b backend, port corev1.EndpointPort) {
-		addresses := addressesOf(b.pod, service.Spec.IPFamilies[0])
-		if len(addresses) == 0 || b.pod.DeletionTimestamp != nil && !service.Spec.PublishNotReadyAddresses {
-			return
-		}
-		k := endpointPortKey(port)
-		subset := byPort[k]
-		if subset == nil {
-			subset = &corev1.EndpointSubset{}
-			byPort[k] = subset
-			ports = append(ports, port)
-		}
-		address := corev1.EndpointAddress{IP: addresses[0], NodeName: &b.pod.Spec.NodeName, TargetRef: reference(b.pod)}
-		if hasHostname(service, b.pod) {
-			address.Hostname = b.pod.Spec.Hostname
-		}
-		if service.Spec.PublishNotReadyAddresses || podReady(b.pod) {
-			subset.Addresses = append(subset.Addresses, address)
-		} else {
-			subset.NotReadyAddresses = append(subset.NotReadyAddresses, address)
-		}
-	}
-	for _, b := range backends {
-		if len(service.Spec.Ports) == 0 && service.Spec.ClusterIP == corev1.ClusterIPNone {
-			add(b, corev1.EndpointPort{})
-		}
-		for _, p := range b.ports {
-			add(b, corev1.EndpointPort{Name: *p.Name, Port: *p.Port, Protocol: *p.Protocol, AppProtocol: p.AppProtocol})
-		}
-	}
-
-	byAddresses := map[string]int{} // subset in e
-	for _, port := range ports {
-		subset := byPort[endpointPortKey(port)]
-		k := addressesKey(subset)
-		i, exists := byAddresses[k]
-		if !exists {
-			i = len(e.Subsets)
-			byAddresses[k] = i
-			e.Subsets = append(e.Subsets, *subset)
-		}
-		if port.Port != 0 {
-			e.Subsets[i].Ports = append(e.Subsets[i].Ports, port)
-		}
-	}
-	return e
-}
-
-func endpointPortKey(port corev1.EndpointPort) string {
-	protocol := ""
-	if port.AppProtocol != nil {
-		protocol = *port.AppProtocol
-	}
-	return fmt.Sprintf("%s/%d/%s/%s", port.Name, port.Port, port.Protocol, protocol)
-}
-
-func addressesKey(subset *corev1.EndpointSubset) string {
-	var b strings.Builder
-	for _, addresses := range [][]corev1.EndpointAddress{subset.Addresses, subset.NotReadyAddresses} {
-		for _, address := range addresses {
-			b.WriteString(address.IP + "=" + string(address.TargetRef.UID) + ",")
-		}
-		b.WriteByte(';')
-	}
-	return b.String()
-}
-
-// mirror makes slices of Endpoints that were written by hand.
-func mirror(endpoints *corev1.Endpoints) []*discoveryv1.EndpointSlice {
-	var made []*discoveryv1.EndpointSlice
-	for _, subset := range endpoints.Subsets {
-		byFamily := map[discoveryv1.AddressType]*discoveryv1.EndpointSlice{}
-		add := func(address corev1.EndpointAddress, ready bool) {
-			family := discoveryv1.AddressTypeIPv4
-			if ip, err := netip.ParseAddr(address.IP); err == nil && ip.Is6() {
-				family = discoveryv1.AddressTypeIPv6
-			}
-			slice := byFamily[family]
-			if slice == nil || len(slice.Endpoints) == maxEndpointsPerSlice {
-				slice = &discoveryv1.EndpointSlice{AddressType: family}
-				slice.Labels = map[string]string{discoveryv1.LabelManagedBy: mirroringController}
-				for i := range subset.Ports {
-					p := &subset.Ports[i]
-					slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port, Protocol: &p.Protocol, AppProtocol: p.AppProtocol})
-				}
-				byFamily[family] = slice
-				made = append(made, slice)
-			}
-			e := discoveryv1.Endpoint{Addresses: []string{address.IP}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, TargetRef: address.TargetRef, NodeName: address.NodeName}
-			if address.Hostname != "" {
-				e.Hostname = &address.Hostname
-			}
-			slice.Endpoints = append(slice.Endpoints, e)
-		}
-		for _, address := range subset.Addresses {
-			add(address, true)
-		}
-		for _, address := range subset.NotReadyAddresses {
-			add(address, false)
-		}
-	}
-	return made
-}
-
 // serviceOf is the name of the service that slices and Endpoints belong to, "" for anything else.
 func serviceOf(k key, e entry) string {
 	switch k.kind.name {
@@ -393,19 +279,12 @@ func (c *Cluster) forgetEndpoint(pod key) {
 		if k.namespace != pod.namespace {
 			continue
 		}
-		switch o := e.object.(type) {
-		case *discoveryv1.EndpointSlice:
-			changed := o.DeepCopy()
+		if slice, isSlice := e.object.(*discoveryv1.EndpointSlice); isSlice {
+			changed := slice.DeepCopy()
 			changed.Endpoints = slices.DeleteFunc(changed.Endpoints, func(e discoveryv1.Endpoint) bool { return isPod(e.TargetRef) })
 			c.entries[k] = entry{object: changed, size: e.size}
-		case *corev1.Endpoints:
-			changed := o.DeepCopy()
-			for i := range changed.Subsets {
-				subset := &changed.Subsets[i]
-				gone := func(a corev1.EndpointAddress) bool { return isPod(a.TargetRef) }
-				subset.Addresses = slices.DeleteFunc(subset.Addresses, gone)
-				subset.NotReadyAddresses = slices.DeleteFunc(subset.NotReadyAddresses, gone)
-			}
+		}
+		if changed := withoutAddresses(e.object, isPod); changed != nil {
 			c.entries[k] = entry{object: changed, size: e.size}
 		}
 	}

@@ -136,7 +136,12 @@ func (f *filler) node(node *corev1.Node) {
 		}
 	}
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = kubeletPort
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}}
+	node.Status.Conditions = []corev1.NodeCondition{
+		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse},
+		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse},
+		{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse},
+		{Type: corev1.NodeReady, Status: corev1.ConditionTrue},
+	}
 }
 
 func internalIP(node *corev1.Node) string {
@@ -302,12 +307,12 @@ func (f *filler) takeAddresses() {
 // address gives an address of the /16 net, by the hash of what it is for, so that it stays when others come and go. It has three
 // times as many as maxOfKind.
 func (f *filler) address(of string, net netip.Addr) string {
-	const hosts = 254 // of 256: neither .0 nor .255
+	const nets, hosts = 256, 254 // neither .0 nor .255
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(of)) // never fails
 	base := net.As4()
 	for n := h.Sum32(); ; n++ {
-		base[2], base[3] = byte(n/hosts), byte(n%hosts+1)
+		base[2], base[3] = byte(n/hosts%nets), byte(n%hosts+1)
 		if address := netip.AddrFrom4(base).String(); !f.taken[address] {
 			f.taken[address] = true
 			return address

@@ -37,7 +37,7 @@ type kind struct {
 var kinds = []kind{
 	{corev1.SchemeGroupVersion, "Pod", "pods", false, true, func() object { return &corev1.Pod{} }, func() runtime.Object { return &corev1.PodList{} }},
 	{corev1.SchemeGroupVersion, "Service", "services", false, true, func() object { return &corev1.Service{} }, func() runtime.Object { return &corev1.ServiceList{} }},
-	{corev1.SchemeGroupVersion, "Endpoints", "endpoints", false, true, func() object { return &corev1.Endpoints{} }, func() runtime.Object { return &corev1.EndpointsList{} }},
+	{corev1.SchemeGroupVersion, "Endpoints", "endpoints", false, true, func() object { return &corev1.Endpoints{} }, func() runtime.Object { return &corev1.EndpointsList{} }}, //nolint:staticcheck // deprecated, and still what role endpoints reads
 	{corev1.SchemeGroupVersion, "Node", "nodes", true, true, func() object { return &corev1.Node{} }, func() runtime.Object { return &corev1.NodeList{} }},
 	{corev1.SchemeGroupVersion, "Namespace", "namespaces", true, true, func() object { return &corev1.Namespace{} }, func() runtime.Object { return &corev1.NamespaceList{} }},
 	{discoveryv1.SchemeGroupVersion, "EndpointSlice", "endpointslices", false, true, func() object { return &discoveryv1.EndpointSlice{} }, func() runtime.Object { return &discoveryv1.EndpointSliceList{} }},

@@ -15,8 +15,8 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// maxText is how long a text can be, in bytes: above all a guard for memory, since YAML takes many times its length there.
-const maxText = 64 << 20
+// maxText is how long a text can be, in bytes. It is a guard for memory, of which YAML takes 30 times its length: here 1 GiB.
+const maxText = 32 << 20
 
 // hookAnnotation marks what a Helm chart runs around its installation.
 const hookAnnotation = "helm.sh/hook"
@@ -41,10 +41,10 @@ type Object struct {
 // Objects of kinds that are of no use here are returned as well, so that they can be counted, but their content is not looked at.
 func Parse(name string, text []byte) ([]Object, error) {
 	if len(text) > maxText {
-		return nil, fmt.Errorf("%s: %d MiB are too much: at most %d MiB of manifests are read from a file; leave out what discovery does not read (ConfigMaps, CRDs)",
+		return nil, fmt.Errorf("%s: %d MiB are too much, at most %d MiB are read from one file: split it, or leave out what discovery does not read, as `runnerctl record` does",
 			name, len(text)>>20, maxText>>20)
 	}
-	p := parser{file: name}
+	p := parser{file: name, template: bytes.Contains(text, []byte("{{"))}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var document yaml.Node
@@ -53,7 +53,7 @@ func Parse(name string, text []byte) ([]Object, error) {
 			return p.objects, nil
 		}
 		if err != nil {
-			return nil, syntaxError(name, text, err)
+			return nil, p.syntaxError(err)
 		}
 		if err := p.document(&document); err != nil {
 			return nil, err
@@ -62,9 +62,10 @@ func Parse(name string, text []byte) ([]Object, error) {
 }
 
 type parser struct {
-	file    string
-	objects []Object
-	json    converter
+	file     string
+	template bool // the text may be a template
+	objects  []Object
+	json     converter
 }
 
 func (p *parser) document(document *yaml.Node) error {
@@ -86,7 +87,7 @@ func (p *parser) item(node *yaml.Node, apiVersion, kind string) error {
 	}
 	apiVersion, kind = text(node, "apiVersion", apiVersion), text(node, "kind", kind)
 	if apiVersion == "" || kind == "" {
-		return p.errorf(node, "this is not a Kubernetes object: it has no apiVersion and kind; is it a chart's values file? Take the output of `helm template`")
+		return p.errorf(node, "this is not a Kubernetes object: it has no apiVersion and kind: %s", p.remedy("is it a chart's values file? Take the output of `helm template`"))
 	}
 	if items := field(node, "items"); items != nil && strings.HasSuffix(kind, "List") {
 		items = follow(items)
@@ -175,7 +176,7 @@ func (p *parser) typeError(object *yaml.Node, err error) error {
 // yamlLine is how yaml.v3 says where: "yaml: line 3: did not find expected key".
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
-func syntaxError(name string, text []byte, err error) error {
+func (p *parser) syntaxError(err error) error {
 	line := 1
 	message := err.Error()
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
@@ -184,9 +185,12 @@ func syntaxError(name string, text []byte, err error) error {
 			line = n
 		}
 	}
-	remedy := "is this YAML, with Kubernetes manifests?"
-	if bytes.Contains(text, []byte("{{")) {
-		remedy = "a chart's template has to be rendered first, with `helm template`"
+	return fmt.Errorf("%s:%d:1: %s: %s", p.file, line, message, p.remedy("is this YAML, with Kubernetes manifests?"))
+}
+
+func (p *parser) remedy(otherwise string) string {
+	if p.template {
+		return "a chart's template has to be rendered first, with `helm template`"
 	}
-	return fmt.Errorf("%s:%d:1: %s: %s", name, line, message, remedy)
+	return otherwise
 }

@@ -164,6 +164,8 @@ func (c *Cluster) missing(r *Request) (rule, remedy string) {
 	case r.Namespace != c.options.Namespace:
 		return rule, fmt.Sprintf("the Role is for namespace %s only: leave %s out of `namespaces` in kubernetes_sd_configs, or add the rule to a Role in %s that is bound to %s",
 			c.options.Namespace, r.Namespace, r.Namespace, c.user())
+	case r.Resource == "endpoints":
+		return rule, fmt.Sprintf("use `role: endpointslice`, which finds the same targets, or add the rule to the Role in %s", r.Namespace)
 	default:
 		return rule, fmt.Sprintf("add the rule to the Role in %s", r.Namespace)
 	}

@@ -253,8 +253,7 @@ func (c *Cluster) list(kind *kind, namespace, labelSelector, fieldSelector strin
 	}
 	for _, requirement := range fieldsWanted.Requirements() {
 		if _, known := fieldsOf(kind.make())[requirement.Field]; !known {
-			return nil, fmt.Errorf("Unable to find %q that match label selector %q, field selector %q: field label not supported: %s", //nolint:staticcheck // kube-apiserver's words
-				kind.GroupVersion.WithResource(kind.resource).String(), labelSelector, fieldSelector, requirement.Field)
+			return nil, fmt.Errorf("field label not supported: %s", requirement.Field)
 		}
 	}
 	var objects []object

@@ -227,7 +227,7 @@ func generatedName(base string, i int) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(base)) // never fails
 	// Multiplied by a number that shares no factor with 27^5, distinct i give distinct names.
-	n := (uint64(h.Sum32()) + uint64(i)*7_368_787) % (27 * 27 * 27 * 27 * 27)
+	n := (uint64(h.Sum32()) + uint64(i)*7_368_787) % (27 * 27 * 27 * 27 * 27) //nolint:gosec // i is an index
 	suffix := make([]byte, length)
 	for j := range suffix {
 		suffix[j] = alphabet[n%27]

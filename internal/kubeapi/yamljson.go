@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -271,7 +271,7 @@ func checkName(o Object) error {
 		return fmt.Errorf("%q cannot be a namespace: use small letters, digits and '-'", o.Namespace)
 	}
 	if !o.kind.served { // names of Roles may have a colon
-		if len(path.IsValidPathSegmentName(o.Name)) > 0 {
+		if len(content.IsPathSegmentName(o.Name)) > 0 {
 			return fmt.Errorf("%q cannot be the name of a %s: leave out '/' and '%%'", o.Name, o.Kind)
 		}
 		return nil
