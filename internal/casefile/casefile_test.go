@@ -4,6 +4,8 @@ package casefile
 
 import (
 	"bytes"
+	"flag"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,4 +42,46 @@ func TestPassing(t *testing.T) {
 	r := run(t, load(t, "testdata/passing_test.yaml"), Options{})
 	assert.False(t, r.Suite.Failed(), text(t, r.Suite))
 	assert.Len(t, r.Suite.Cases, 3)
+}
+
+func TestDifferences(t *testing.T) {
+	r := run(t, load(t, "testdata/failing.yaml"), Options{})
+	golden(t, "testdata/failing.txt", text(t, r.Suite))
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden compares with a file, whose content was looked at.
+func golden(t *testing.T, path, have string) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(have), 0o600))
+	}
+	want, err := os.ReadFile(path) //nolint:gosec // a constant
+	require.NoError(t, err)
+	assert.Equal(t, string(want), have)
+}
+
+func TestUpdate(t *testing.T) {
+	before, err := os.ReadFile("testdata/update/before.yaml")
+	require.NoError(t, err)
+	f, err := Parse("testdata/update/before.yaml", before)
+	require.NoError(t, err)
+	r := run(t, []*File{f}, Options{})
+	updates, err := r.Updates()
+	require.NoError(t, err)
+	require.Len(t, updates, 1)
+	golden(t, "testdata/update/after.txt", string(updates[0].After))
+	diff, err := updates[0].Diff()
+	require.NoError(t, err)
+	golden(t, "testdata/update/diff.txt", diff)
+
+	// What was updated passes, and gives nothing to update.
+	f, err = Parse("testdata/update/before.yaml", updates[0].After)
+	require.NoError(t, err)
+	r = run(t, []*File{f}, Options{})
+	updates, err = r.Updates()
+	require.NoError(t, err)
+	assert.Empty(t, updates)
+	golden(t, "testdata/update/left.txt", text(t, r.Suite))
 }

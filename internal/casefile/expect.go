@@ -32,7 +32,9 @@ type expectation struct {
 	at *yaml.Node
 	// value is what --update replaces; nil where that cannot be done.
 	value *yaml.Node
-	check func(*view) verdict
+	// inFlow says that it stands in a flow collection: {a: 1}.
+	inFlow bool
+	check  func(*view) verdict
 }
 
 // verdict is what has become of an expectation. The zero verdict is that it holds.
@@ -55,10 +57,16 @@ type refusal struct {
 
 // expectations reads what stands under `expect`.
 func (p *parsing) expectations(c *Case, n *yaml.Node) error {
+	if isNothing(n) {
+		c.add(expectation{
+			kind: kindEmpty, at: configfile.Key(c.node, "expect"), value: n, inFlow: c.node.Style&yaml.FlowStyle != 0, check: nothingYet(true),
+		})
+		return nil
+	}
 	if err := p.fields(n, "expect", map[string]reader{
 		kindSeries: func(key, value *yaml.Node) error {
-			if value.Kind == yaml.MappingNode && len(value.Content) == 0 {
-				c.add(expectation{kind: kindSeries, at: key, value: value, check: nothingYet})
+			if isNothing(value) {
+				c.add(expectation{kind: kindSeries, at: key, value: value, inFlow: (n.Style|c.node.Style)&yaml.FlowStyle != 0, check: nothingYet(false)})
 				return nil
 			}
 			return p.pairs(value, kindSeries, func(key, value *yaml.Node) error { return p.series(c, key, value) })
@@ -90,9 +98,14 @@ func (p *parsing) expectations(c *Case, n *yaml.Node) error {
 		return p.errorAt(c.err.at, "a configuration that is refused delivers nothing: expect either an error or something else, in two cases")
 	}
 	if c.err == nil && len(c.expect) == 0 {
-		c.add(expectation{kind: kindEmpty, at: configfile.Key(c.node, "expect"), value: n, check: nothingYet})
+		return p.errorAt(n, "the case expects nothing: take out what is empty, or leave `expect` empty for --update")
 	}
 	return nil
+}
+
+// isNothing says whether a value is an empty mapping, or not there at all.
+func isNothing(n *yaml.Node) bool {
+	return n.Kind == yaml.MappingNode && len(n.Content) == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
 func (c *Case) add(e expectation) { c.expect = append(c.expect, e) }

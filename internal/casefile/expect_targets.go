@@ -103,16 +103,18 @@ func (v *view) targetNames(what, job string, names []string, has func(*scrapetes
 	}
 	some := v.targetsOf(job, has)
 	var lines []string
+	items := []string{}
 	for _, name := range names {
-		if !slices.ContainsFunc(some, func(t *scrapetest.Target) bool { return isCalled(t, name) }) {
-			lines = append(lines, wanted("- "+name)+v.whatBecameOf(job, name))
+		if slices.ContainsFunc(some, func(t *scrapetest.Target) bool { return isCalled(t, name) }) {
+			items = append(items, name)
+			continue
 		}
+		lines = append(lines, wanted("- "+name)+v.whatBecameOf(job, name))
 	}
-	items := make([]string, len(some))
-	for i, t := range some {
-		items[i] = nameOf(t)
+	for _, t := range some {
 		if !slices.ContainsFunc(names, func(name string) bool { return isCalled(t, name) }) {
 			lines = append(lines, got("+ "+nameOf(t))+"  "+v.fate(t))
+			items = append(items, nameOf(t))
 		}
 	}
 	if len(lines) == 0 {

@@ -39,7 +39,7 @@ func seriesText(ls labels.Labels) string {
 	var parts []string
 	name := ""
 	ls.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName && model.LegacyValidation.IsValidMetricName(l.Value) {
+		if isPlainName(l) {
 			name = l.Value
 			return
 		}
@@ -51,16 +51,24 @@ func seriesText(ls labels.Labels) string {
 	return name + "{" + strings.Join(parts, ", ") + "}"
 }
 
-func labelText(l labels.Label) string {
-	name := l.Name
+// isPlainName says whether a label is the name of a metric that can stand in front of the braces.
+func isPlainName(l labels.Label) bool {
+	return l.Name == labels.MetricName && model.LegacyValidation.IsValidMetricName(l.Value)
+}
+
+func labelName(name string) string {
 	if !model.LegacyValidation.IsValidLabelName(name) {
-		name = strconv.Quote(name)
+		return strconv.Quote(name)
 	}
+	return name
+}
+
+func labelText(l labels.Label) string {
 	value := l.Value
 	if runes := []rune(value); len(runes) > maxValue {
 		value = string(runes[:maxValue]) + "…"
 	}
-	return name + "=" + strconv.Quote(value)
+	return labelName(l.Name) + "=" + strconv.Quote(value)
 }
 
 // listed writes lines below a message, the first of them.

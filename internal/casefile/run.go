@@ -164,6 +164,7 @@ func (r *runner) run(ctx context.Context, g *group) []outcome {
 	}
 	share := time.Since(begin) / time.Duration(len(g.cases))
 	all := make([]outcome, 0, len(g.cases))
+	told := false // what the error is
 	for i, c := range g.cases {
 		begin := time.Now()
 		o := outcome{file: g.file, config: g.config, test: c}
@@ -173,7 +174,8 @@ func (r *runner) run(ctx context.Context, g *group) []outcome {
 		}
 		switch {
 		case err != nil:
-			o.result.Findings = c.judgeError(g.file, err, i > 0)
+			o.result.Findings = c.judgeError(g.file, err, told)
+			told = told || len(o.result.Findings) > 0
 		case c.err != nil:
 			o.result.Findings = []report.Finding{finding(g.file, kindError, c.err.at, fmt.Sprintf("the configuration is not refused: expected an error that matches %q", c.err.regexp))}
 		default:
@@ -223,14 +225,16 @@ func (r *runner) deliver(ctx context.Context, g *group) (*view, []time.Duration,
 		return nil, nil, err
 	}
 	v := &view{ctx: ctx, engine: r.engine, result: result, config: config, brief: r.options.StopAtFirst}
+	v.scrapes = &scrapes{at: map[time.Duration]func() ([]scrapetest.Scraped, error){}}
 	return v, times, nil
 }
 
-// judgeError is the verdict about a case whose configuration is refused. again says that another case has told the error already.
-func (c *Case) judgeError(f *File, err error, again bool) []report.Finding {
+// judgeError is the verdict about a case whose configuration is refused. told says that another case has
+// told the error already.
+func (c *Case) judgeError(f *File, err error, told bool) []report.Finding {
 	switch {
-	case c.err == nil && again:
-		return []report.Finding{finding(f, kindError, c.node, "was not run, for the same reason as the case above")}
+	case c.err == nil && told:
+		return []report.Finding{finding(f, kindError, c.node, "cannot be run either, for the same reason")}
 	case c.err == nil:
 		return []report.Finding{finding(f, kindError, c.node, "cannot be run: "+err.Error())}
 	case c.err.regexp.MatchString(err.Error()):
@@ -267,6 +271,8 @@ type view struct {
 	config *scrapetest.Config
 	at     time.Duration
 	brief  bool // nobody reads the reasons
+
+	scrapes *scrapes // shared by the views of a run
 }
 
 // jobInFile is the job in the configuration as it is written. Its name may come from the environment.

@@ -2,10 +2,322 @@
 
 package casefile
 
-// filling is what an empty expectation can be filled with.
-type filling struct{}
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
-// nothingYet is the verdict about an expectation that waits to be filled in.
-func nothingYet(*view) verdict {
-	return verdict{message: "nothing is expected yet: --update fills in what is delivered"}
+	"github.com/pmezard/go-difflib/difflib"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+)
+
+// Update is a test file with what was delivered in place of what was expected. Comments and formatting are as they were.
+type Update struct {
+	// File is the path.
+	File string
+	// Before and After are the text.
+	Before, After []byte
+	// Count is how many expectations have changed.
+	Count int
+}
+
+// Diff shows the change in the unified format.
+func (u *Update) Diff() (string, error) {
+	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: difflib.SplitLines(string(u.Before)), B: difflib.SplitLines(string(u.After)), FromFile: u.File, ToFile: u.File, Context: 1,
+	})
+}
+
+// Updates are the files of which expectations can be written anew: values of series, counts, numbers and lists of targets, drops, results of
+// PromQL, and what was left empty. Comparisons are kept, and so is what several configurations disagree about.
+func (r *Report) Updates() ([]Update, error) {
+	byFile := map[*File]map[*expectation][]*verdict{}
+	var files []*File
+	for i := range r.outcomes {
+		o := &r.outcomes[i]
+		if o.verdicts == nil {
+			continue
+		}
+		if byFile[o.file] == nil {
+			byFile[o.file] = map[*expectation][]*verdict{}
+			files = append(files, o.file)
+		}
+		for k := range o.test.expect {
+			e := &o.test.expect[k]
+			byFile[o.file][e] = append(byFile[o.file][e], &o.verdicts[k])
+		}
+	}
+	var updates []Update
+	for _, f := range files {
+		u, err := f.update(byFile[f])
+		if err != nil {
+			return nil, err
+		}
+		if u.Count > 0 {
+			updates = append(updates, *u)
+		}
+	}
+	return updates, nil
+}
+
+func (f *File) update(all map[*expectation][]*verdict) (*Update, error) {
+	u := &Update{File: f.Name, Before: f.yaml.Text}
+	var edits []configfile.Edit
+	for e, verdicts := range all {
+		if e.value == nil || !agree(verdicts) {
+			continue
+		}
+		some, err := f.edit(e, verdicts[0])
+		if err != nil {
+			return nil, err
+		}
+		if len(some) > 0 {
+			u.Count++
+			edits = append(edits, some...)
+		}
+	}
+	var err error
+	u.After, err = f.yaml.Edited(edits...)
+	return u, err
+}
+
+// agree says whether all configurations would have the same expectation, another one than there is.
+func agree(verdicts []*verdict) bool {
+	first := verdicts[0]
+	if first.message == "" {
+		return false
+	}
+	return !slices.ContainsFunc(verdicts[1:], func(v *verdict) bool {
+		return v.message == "" || v.actual != first.actual || !slices.Equal(v.items, first.items) || !v.fill.equal(first.fill)
+	})
+}
+
+// edit writes one expectation anew.
+func (f *File) edit(e *expectation, v *verdict) ([]configfile.Edit, error) {
+	switch {
+	case v.fill != nil:
+		return f.fill(e, v.fill)
+	case v.items != nil:
+		return f.replaceList(e.value, v.items)
+	case v.actual != "":
+		edit, err := f.yaml.ReplaceScalar(e.value, v.actual)
+		return []configfile.Edit{edit}, err
+	}
+	return nil, nil
+}
+
+// replaceList writes a list of texts anew. Items that stay are left where they are.
+func (f *File) replaceList(n *yaml.Node, items []string) ([]configfile.Edit, error) {
+	if n.Style&yaml.FlowStyle != 0 {
+		start, end, ok := f.flowRange(n)
+		if !ok {
+			return nil, nil
+		}
+		texts := make([]string, len(items))
+		for i, item := range items {
+			texts[i] = plainOrQuoted(item)
+		}
+		return []configfile.Edit{{Start: start, End: end, New: "[" + strings.Join(texts, ", ") + "]"}}, nil
+	}
+	if len(items) == 0 || len(n.Content) == 0 {
+		return nil, nil // a list without a dash would be nothing
+	}
+	var edits []configfile.Edit
+	have := map[string]bool{}
+	for i, node := range n.Content {
+		have[node.Value] = true
+		if slices.Contains(items, node.Value) {
+			continue
+		}
+		edit, err := f.yaml.DeleteItem(n, i)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, edit)
+	}
+	at, ok := f.yaml.Offset(configfile.Position{Line: n.Content[0].Line, Column: 1})
+	if !ok {
+		return nil, nil
+	}
+	line := f.yaml.Line(n.Content[0].Line)
+	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	for _, item := range items {
+		if !have[item] {
+			edits = append([]configfile.Edit{{Start: at, End: at, New: indent + "- " + plainOrQuoted(item) + "\n"}}, edits...)
+		}
+	}
+	return edits, nil
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*$`)
+
+func plainOrQuoted(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
+// flowRange is where a flow collection is in the text. It finds the end of what has no comments in it.
+func (f *File) flowRange(n *yaml.Node) (start, end int, ok bool) {
+	start, ok = f.yaml.Offset(f.yaml.Pos(n))
+	if !ok {
+		return 0, 0, false
+	}
+	depth := 0
+	var quote byte
+	text := f.yaml.Text
+	for i := start; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == '\\' && quote == '"' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			if depth--; depth == 0 {
+				return start, i + 1, true
+			}
+		case c == '#' && text[i-1] == ' ':
+			return 0, 0, false
+		}
+	}
+	return 0, 0, false
+}
+
+// maxFilled is with how many series an empty expectation is filled at most.
+const maxFilled = 1000
+
+// filling is what an empty expectation can be filled with.
+type filling struct {
+	series  [][2]string // selector and value
+	targets string      // empty where only series are wanted
+}
+
+func (a *filling) equal(b *filling) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.targets == b.targets && slices.Equal(a.series, b.series)
+}
+
+// nothingYet is the check of an expectation that waits to be filled in: with every series but those that Prometheus adds to a scrape (up is
+// there), and with the number of targets.
+func nothingYet(whole bool) func(*view) verdict {
+	return func(v *view) verdict {
+		fill := &filling{}
+		for _, s := range v.result.Live(v.at) {
+			if !strings.HasPrefix(s.Labels.Get(labels.MetricName), "scrape_") {
+				fill.series = append(fill.series, [2]string{selectorText(s.Labels), sampleText(&s.Samples[len(s.Samples)-1])})
+			}
+		}
+		if len(fill.series) > maxFilled {
+			return verdict{message: fmt.Sprintf("nothing is expected yet, and %d series are delivered, too many to be filled in by --update: expect some of them", len(fill.series))}
+		}
+		if whole {
+			fill.targets = v.targetSummary()
+		}
+		return verdict{message: "nothing is expected yet: --update fills in what is delivered", fill: fill}
+	}
+}
+
+func (v *view) targetSummary() string {
+	text := fmt.Sprintf("{kept: %d, dropped: %d", len(v.targetsOf("", fates["kept"])), len(v.targetsOf("", fates["dropped"])))
+	for _, fate := range []string{"duplicate", "invalid"} {
+		if n := len(v.targetsOf("", fates[fate])); n > 0 {
+			text += fmt.Sprintf(", %s: %d", fate, n)
+		}
+	}
+	return text + "}"
+}
+
+// selectorText writes labels as a selector that only they match.
+func selectorText(ls labels.Labels) string {
+	var parts []string
+	name := ""
+	ls.Range(func(l labels.Label) {
+		if isPlainName(l) {
+			name = l.Value
+			return
+		}
+		parts = append(parts, labelName(l.Name)+"="+strconv.Quote(l.Value))
+	})
+	return name + "{" + strings.Join(parts, ", ") + "}"
+}
+
+// fill writes what is delivered in the place of an empty expectation.
+func (f *File) fill(e *expectation, fill *filling) ([]configfile.Edit, error) {
+	start, end, found := f.flowRange(e.value)
+	if e.value.Kind != yaml.MappingNode { // nothing at all stands there
+		start, found = f.yaml.Offset(f.yaml.Pos(e.value))
+		end = start
+	}
+	if !found {
+		return nil, nil
+	}
+	text := " " + fill.flow()
+	if !e.inFlow {
+		text = fill.block(strings.Repeat(" ", e.at.Column+1))
+	}
+	if start > 0 && f.yaml.Text[start-1] == ' ' {
+		start-- // the space behind the colon
+	}
+	return []configfile.Edit{{Start: start, End: end, New: text}}, nil
+}
+
+// block writes a filling below a key, with an indentation.
+func (a *filling) block(indent string) string {
+	var b strings.Builder
+	if a.targets != "" {
+		b.WriteString("\n" + indent + "targets: " + a.targets)
+		if len(a.series) > 0 {
+			b.WriteString("\n" + indent + "series:")
+			indent += "  "
+		}
+	}
+	for _, s := range a.series {
+		b.WriteString("\n" + indent + singleQuoted(s[0]) + ": " + valueText(s[1]))
+	}
+	if b.Len() == 0 {
+		return " {}"
+	}
+	return b.String()
+}
+
+// flow writes a filling within a flow mapping.
+func (a *filling) flow() string {
+	parts := make([]string, len(a.series))
+	for i, s := range a.series {
+		parts[i] = singleQuoted(s[0]) + ": " + valueText(s[1])
+	}
+	series := "{" + strings.Join(parts, ", ") + "}"
+	if a.targets == "" {
+		return series
+	}
+	return "{targets: " + a.targets + ", series: " + series + "}"
+}
+
+func singleQuoted(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return strconv.Quote(text)
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+}
+
+// valueText writes the value of a series as YAML.
+func valueText(value string) string {
+	if strings.HasPrefix(value, "{") {
+		return singleQuoted(value)
+	}
+	return value
 }

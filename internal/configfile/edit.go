@@ -22,6 +22,15 @@ type Edit struct {
 // Apply returns the file with edits made, parsed again. Everything that they do not name stays as it is, to the byte. Edits
 // must not overlap. The error is an *Error when the result is no configuration any more.
 func (f *File) Apply(edits ...Edit) (*File, error) {
+	text, err := f.Edited(edits...)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(f.Name, text)
+}
+
+// Edited returns the text of the file with edits made, as Apply does, and does not look at it.
+func (f *File) Edited(edits ...Edit) ([]byte, error) {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Start - b.Start })
 	var text bytes.Buffer
@@ -35,7 +44,7 @@ func (f *File) Apply(edits ...Edit) (*File, error) {
 		at = e.End
 	}
 	text.Write(f.Text[at:])
-	return Parse(f.Name, text.Bytes())
+	return text.Bytes(), nil
 }
 
 // offset returns where a position is in Text.

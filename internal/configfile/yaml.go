@@ -30,3 +30,6 @@ func ParseYAML(name string, text []byte) (*File, error) {
 func (f *File) ErrorAt(pos Position, format string, args ...any) error {
 	return f.errorAt(pos, format, args...)
 }
+
+// Offset returns where in Text a position is, in bytes. It is false for a position that the text has not got.
+func (f *File) Offset(pos Position) (int, bool) { return f.offset(pos) }
