@@ -121,6 +121,8 @@ func (f *File) syntaxError(err error) error {
 		remedy = "write a regular expression in single quotes or without quotes"
 	case strings.Contains(message, "mapping values are not allowed"):
 		remedy = "quote a value that has a colon and a space in it, and indent keys alike"
+	case strings.Contains(message, "expected ',' or"):
+		remedy = "quote a value that has one of , ? : [ ] { } in it, and close each bracket"
 	case strings.Contains(message, "cannot start any token"), strings.Contains(message, "did not find expected alphabetic"):
 		remedy = "quote a value that begins with one of @ ` % * & ! | >"
 	}

@@ -73,6 +73,7 @@ func TestErrors(t *testing.T) {
 		"colon":            {"receivers:\n  a: b: c\n", "x.yaml:2:3: not valid YAML: mapping values are not allowed in this context: quote a value that has a colon and a space in it, and indent keys alike"},
 		"at sign":          {"receivers:\n  a: @b\n", "x.yaml:2:3: not valid YAML: found character that cannot start any token: quote a value that begins with one of"},
 		"template":         {"receivers:\n  {{ .Values.x }}\n  a: 1\n", "x.yaml:"},
+		"flow":             {"receivers:\n  a: {b: (c?), d: 1}\n", "x.yaml:2:3: not valid YAML: did not find expected ',' or '}': quote a value that has one of"},
 		"unknown anchor":   {"receivers:\n  a: *nobody\n", "x.yaml:2:6: not valid YAML: unknown anchor 'nobody' referenced: define it above with &name"},
 		"key twice":        {"receivers: {}\nservice: {}\nreceivers: {}\n", `x.yaml:3:1: key "receivers" is set on line 1 already: remove one of the two`},
 		"NUL":              {"receivers:\n  a\x00b: 1", "x.yaml:2:4: character U+0000 is not allowed in YAML: a configuration is text"},

@@ -13,8 +13,18 @@ import (
 	"github.com/kubiyabot/otelcol-runner/internal/report"
 )
 
-// builtIn is the discovery of this distribution.
-var builtIn = []string{"static_configs", "kubernetes_sd_configs", "dns_sd_configs", "file_sd_configs", "http_sd_configs"}
+// others is the discovery that Prometheus has besides kubernetes, dns, file, http and static, which this distribution has.
+var others = []string{
+	"aws", "azure", "consul", "digitalocean", "docker", "dockerswarm", "ec2", "ecs", "elasticache", "eureka", "gce", "hetzner", "ionos", "kuma", "lightsail",
+	"linode", "marathon", "msk", "nerve", "nomad", "oci", "openstack", "outscale", "ovhcloud", "puppetdb", "rds", "scaleway", "serverset", "stackit",
+	"triton", "uyuni", "vultr",
+}
+
+// isOther says whether a key is discovery of Prometheus that this distribution is built without.
+func isOther(key string) bool {
+	name, is := strings.CutSuffix(key, "_sd_configs")
+	return is && slices.Contains(others, name)
+}
 
 func isDiscovery(key string) bool {
 	return key == "static_configs" || strings.HasSuffix(key, "_sd_configs")
@@ -104,7 +114,7 @@ func checkNamespace(c *checker) {
 			if at == nil {
 				at = sd
 			}
-			c.add(at, "job %s discovers in all namespaces of the cluster", shown(j.Name))
+			c.add(at, "%s discovers in all namespaces of the cluster", j.title())
 		}
 	})
 	for _, p := range c.components("processors", "k8s_attributes", "k8sattributes") {
@@ -117,11 +127,11 @@ func checkNamespace(c *checker) {
 func checkClusterRights(c *checker) {
 	c.eachKubernetes(func(j job, sd *yaml.Node) {
 		if c.role(sd) == "node" {
-			c.add(configfile.Get(sd, "role"), "job %s discovers nodes", shown(j.Name))
+			c.add(configfile.Get(sd, "role"), "%s discovers nodes", j.title())
 		}
 		for _, kind := range []string{"node", "namespace"} {
 			if n := configfile.Get(sd, "attach_metadata", kind); isTrue(n) {
-				c.add(configfile.Key(configfile.Get(sd, "attach_metadata"), kind), "job %s reads the labels of %ss", shown(j.Name), kind)
+				c.add(configfile.Key(configfile.Get(sd, "attach_metadata"), kind), "%s reads the labels of %ss", j.title(), kind)
 			}
 		}
 	})
@@ -130,7 +140,7 @@ func checkClusterRights(c *checker) {
 func checkEndpointsRole(c *checker) {
 	c.eachKubernetes(func(j job, sd *yaml.Node) {
 		if c.role(sd) == "endpoints" {
-			c.add(configfile.Get(sd, "role"), "job %s discovers through Endpoints", shown(j.Name))
+			c.add(configfile.Get(sd, "role"), "%s discovers through Endpoints", j.title())
 		}
 	})
 }
@@ -138,7 +148,7 @@ func checkEndpointsRole(c *checker) {
 func checkUnknownDiscovery(c *checker) {
 	for _, j := range c.jobs {
 		for key := range configfile.Pairs(j.Node) {
-			if isDiscovery(key.Value) && !slices.Contains(builtIn, key.Value) {
+			if isOther(key.Value) {
 				c.add(key, "the collector has no %s", key.Value)
 			}
 		}
@@ -224,47 +234,52 @@ var labelCharacters = regexp.MustCompile(`^[a-zA-Z0-9_]*$`)
 
 func checkNeverSet(c *checker) {
 	for _, j := range c.jobs {
-		kubernetes := configfile.Items(j.Get("kubernetes_sd_configs"))
-		others := false
-		for key := range configfile.Pairs(j.Node) {
-			others = others || isDiscovery(key.Value) && key.Value != "kubernetes_sd_configs" && key.Value != "static_configs"
-		}
-		for _, r := range j.relabel {
-			// A rule before may have made the label.
-			made := map[string]bool{}
-			for _, before := range j.relabel[:r.Index] {
-				made[before.Config.TargetLabel] = true
-			}
-			for _, n := range configfile.Items(configfile.Get(r.Node, "source_labels")) {
-				name, isMeta := strings.CutPrefix(c.file.Value(n), kubernetesPrefix)
-				if !isMeta || c.file.HasReference(n) || made[kubernetesPrefix+name] {
-					continue
-				}
-				if m := objectLabel.FindStringSubmatch(name); m != nil && !labelCharacters.MatchString(m[3]) {
-					f := c.add(n, "label %s never exists: discovery replaces what is not a letter or a digit by _", shown(c.file.Value(n)))
-					f.Fix = "write " + kubernetesPrefix + sanitise(name)
-					c.replace(f, n, kubernetesPrefix+sanitise(name))
-					continue
-				}
-				if others || slices.ContainsFunc(kubernetes, func(sd *yaml.Node) bool { return c.setBy(sd, name) }) {
-					continue
-				}
-				c.add(n, "label %s is not set by %s", shown(c.file.Value(n)), c.discoveryName(kubernetes))
-			}
-		}
-		for _, r := range j.metricRelabel {
-			for _, n := range configfile.Items(configfile.Get(r.Node, "source_labels")) {
-				if name := c.file.Value(n); strings.HasPrefix(name, "__") && name != "__name__" && !strings.HasPrefix(name, "__tmp") && !setEarlier(j.metricRelabel[:r.Index], name) &&
-					(strings.HasPrefix(name, "__meta_") || slices.Contains([]string{"__address__", "__scheme__", "__metrics_path__"}, name)) {
-					c.add(n, "label %s is gone when series are relabelled", shown(name))
-				}
-			}
-		}
+		c.checkTargetSources(j)
+		c.checkSeriesSources(j)
 	}
 }
 
-func setEarlier(rules []configfile.Rule, name string) bool {
-	return slices.ContainsFunc(rules, func(r configfile.Rule) bool { return r.Config.TargetLabel == name })
+// checkTargetSources looks at what the rules for targets read of Kubernetes's labels.
+func (c *checker) checkTargetSources(j job) {
+	kubernetes := configfile.Items(j.Get("kubernetes_sd_configs"))
+	more := false
+	for key := range configfile.Pairs(j.Node) {
+		more = more || isDiscovery(key.Value) && key.Value != "kubernetes_sd_configs" && key.Value != "static_configs"
+	}
+	made := map[string]bool{} // by the rules before
+	for _, r := range j.relabel {
+		for _, n := range configfile.Items(configfile.Get(r.Node, "source_labels")) {
+			name, isMeta := strings.CutPrefix(c.file.Value(n), kubernetesPrefix)
+			if !isMeta || c.file.HasReference(n) || made[kubernetesPrefix+name] {
+				continue
+			}
+			if m := objectLabel.FindStringSubmatch(name); m != nil && !labelCharacters.MatchString(m[3]) {
+				f := c.add(n, "label %s never exists: discovery replaces what is not a letter or a digit by _", shown(c.file.Value(n)))
+				f.Fix = "write " + kubernetesPrefix + sanitise(name)
+				c.replace(f, n, kubernetesPrefix+sanitise(name))
+				continue
+			}
+			if !more && !slices.ContainsFunc(kubernetes, func(sd *yaml.Node) bool { return c.setBy(sd, name) }) {
+				c.add(n, "label %s is not set by %s", shown(c.file.Value(n)), c.discoveryName(kubernetes))
+			}
+		}
+		made[r.Config.TargetLabel] = true
+	}
+}
+
+// checkSeriesSources looks for labels of targets that are no labels of series.
+func (c *checker) checkSeriesSources(j job) {
+	made := map[string]bool{}
+	for _, r := range j.metricRelabel {
+		for _, n := range configfile.Items(configfile.Get(r.Node, "source_labels")) {
+			name := c.file.Value(n)
+			gone := strings.HasPrefix(name, "__meta_") || slices.Contains([]string{"__address__", "__scheme__", "__metrics_path__"}, name)
+			if gone && !made[name] {
+				c.add(n, "label %s is gone when series are relabelled", shown(name))
+			}
+		}
+		made[r.Config.TargetLabel] = true
+	}
 }
 
 func (c *checker) discoveryName(kubernetes []*yaml.Node) string {

@@ -141,10 +141,10 @@ func checkTargetTwice(c *checker) {
 	for _, j := range c.jobs {
 		kubernetes := configfile.Items(j.Get("kubernetes_sd_configs"))
 		if n := configfile.Key(j.Node, "static_configs"); n != nil && len(kubernetes) > 0 {
-			c.add(n, "job %s names targets and discovers them: what is both is scraped twice, and its relabel rules apply to either", shown(j.Name))
+			c.add(n, "%s names targets and discovers them: what is both is scraped twice, and its relabel rules apply to either", j.title())
 		}
 		if role := rolesOfPods(kubernetes); len(role) > 1 {
-			c.add(configfile.Key(j.Node, "kubernetes_sd_configs"), "job %s finds the same pods by the roles %s", shown(j.Name), strings.Join(role, " and "))
+			c.add(configfile.Key(j.Node, "kubernetes_sd_configs"), "%s finds the same pods by the roles %s", j.title(), strings.Join(role, " and "))
 		}
 		if !choosesTargets(j) {
 			c.checkStaticTwice(j, static)
@@ -152,7 +152,7 @@ func checkTargetTwice(c *checker) {
 		if len(kubernetes) > 0 {
 			key := c.discoveryKey(j)
 			if first := found[key]; first != nil {
-				c.add(configfile.Key(j.Node, "kubernetes_sd_configs"), "job %s finds the same targets as the one on line %d", shown(j.Name), first.Line)
+				c.add(configfile.Key(j.Node, "kubernetes_sd_configs"), "%s finds the same targets as the one on line %d", j.title(), first.Line)
 			} else {
 				found[key] = j.Node
 			}
@@ -255,7 +255,7 @@ func checkHonorLabels(c *checker) {
 		if n == nil || n.Value != "true" || strings.HasSuffix(c.text(j.Get("metrics_path"), ""), "/federate") {
 			continue
 		}
-		c.add(n, "job %s believes its targets what they say about themselves", shown(j.Name))
+		c.add(n, "%s believes its targets what they say about themselves", j.title())
 	}
 }
 
@@ -309,7 +309,7 @@ func checkMissingLabels(c *checker) {
 			missing = append(missing, "namespace")
 		}
 		if len(missing) > 0 {
-			c.add(j.Get("job_name"), "targets of the job %s have no label %s: all of their series are out of scope", shown(j.Name), strings.Join(missing, " and no label "))
+			c.add(j.Get("job_name"), "targets of %s have no label %s: all of their series are out of scope", j.title(), strings.Join(missing, " and no label "))
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Rule struct {
 // Finding is a report's finding, with the edits that mend it.
 type Finding struct {
 	report.Finding
-	edits []configfile.Edit
+	edits []configfile.Edit // in the order of the text
 }
 
 // Fixable says whether Fix mends it.
@@ -95,14 +95,7 @@ const maxPasses = 10
 func Fix(f *configfile.File) (*configfile.File, []Finding) {
 	var mended []Finding
 	for range maxPasses {
-		var edits []configfile.Edit
-		var now []Finding
-		for _, finding := range Check(f) {
-			if finding.Fixable() && !overlap(edits, finding.edits) {
-				edits = append(edits, finding.edits...)
-				now = append(now, finding)
-			}
-		}
+		edits, now := selectEdits(Check(f))
 		if len(edits) == 0 {
 			break
 		}
@@ -115,15 +108,19 @@ func Fix(f *configfile.File) (*configfile.File, []Finding) {
 	return f, mended
 }
 
-func overlap(a, b []configfile.Edit) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x.Start < y.End && y.Start < x.End || x.Start == y.Start {
-				return true
-			}
+// selectEdits returns the edits of findings that can be made together, and these findings.
+func selectEdits(findings []Finding) (edits []configfile.Edit, chosen []Finding) {
+	findings = slices.DeleteFunc(findings, func(f Finding) bool { return !f.Fixable() })
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.edits[0].Start, b.edits[0].Start) })
+	end := -1
+	for _, f := range findings {
+		if f.edits[0].Start <= end {
+			continue
 		}
+		edits, chosen = append(edits, f.edits...), append(chosen, f)
+		end = f.edits[len(f.edits)-1].End
 	}
-	return false
+	return edits, chosen
 }
 
 // job is a scrape configuration with its rules read once.
@@ -225,6 +222,14 @@ func (c *checker) eachRule(visit func(j job, r configfile.Rule, metric bool)) {
 			visit(j, r, true)
 		}
 	}
+}
+
+// title names a job in messages.
+func (j job) title() string {
+	if j.Name == "" {
+		return "the job without a name"
+	}
+	return "job " + shown(j.Name)
 }
 
 // shown quotes a value from the file for a message, shortened, and hides what looks like a secret.

@@ -151,3 +151,132 @@ func TestFast(t *testing.T) {
 	Check(f)
 	assert.Less(t, time.Since(begin), 200*time.Millisecond)
 }
+
+// What can be mended is gone afterwards, and everything else stays as it is.
+func TestFix(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"dollar": {
+			ofJob("relabel_configs:\n  - {source_labels: [a], regex: '(.+)', target_label: b, replacement: '${1}-$1-$$2-${env:X}'} # é $1\n").File(),
+			ofJob("relabel_configs:\n  - {source_labels: [a], regex: '(.+)', target_label: b, replacement: '$${1}-$$1-$$2-${env:X}'} # é $1\n").File(),
+		},
+		"order": {
+			"service:\n  pipelines:\n    metrics: {processors: [runner, 'resource/a', memory_limiter, batch], exporters: [durable_remote_write]} # x\n",
+			"service:\n  pipelines:\n    metrics: {processors: [memory_limiter, 'runner', resource/a], exporters: [durable_remote_write]} # x\n",
+		},
+		"order in a block": {
+			"service:\n  pipelines:\n    metrics:\n      processors:\n        - batch # first\n        - memory_limiter\n        # second\n        - runner\n      exporters: [durable_remote_write]\n",
+			"service:\n  pipelines:\n    metrics:\n      processors:\n        - memory_limiter # first\n        # second\n        - runner\n      exporters: [durable_remote_write]\n",
+		},
+		"keys": {
+			"receivers:\n  prometheus:\n    use_start_time_metric: true # old\n    start_time_metric_regex: x\n    config: {}\n",
+			"receivers:\n  prometheus:\n    config: {}\n",
+		},
+		"label": {
+			ofJob("kubernetes_sd_configs: [{role: pod, namespaces: {names: [a]}}]\nrelabel_configs:\n  - {source_labels: [__meta_kubernetes_pod_label_a.b/c], target_label: b}\n").File(),
+			ofJob("kubernetes_sd_configs: [{role: pod, namespaces: {names: [a]}}]\nrelabel_configs:\n  - {source_labels: [__meta_kubernetes_pod_label_a_b_c], target_label: b}\n").File(),
+		},
+		"nothing": {"service: {}\n", "service: {}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := configfile.Parse("x.yaml", []byte(c.text))
+			require.NoError(t, err)
+			mended, done := Fix(f)
+			assert.Equal(t, c.want, string(mended.Text))
+			assert.Equal(t, c.text != c.want, len(done) > 0)
+			for _, finding := range Check(mended) {
+				assert.False(t, finding.Fixable(), finding.Message)
+			}
+		})
+	}
+}
+
+func TestSilences(t *testing.T) {
+	const job = "- job_name: a\n  scrape_interval: 5s%s\n  static_configs: [{targets: ['a:1']}]\n"
+	list := func(text string) []string { return lines(check(t, text)) }
+	assert.Equal(t, []string{"interval-range:2:20"}, list(fmt.Sprintf(job, "")))
+	assert.Empty(t, list(fmt.Sprintf(job, " # runnerctl-lint: disable=interval-range it is a test")))
+	assert.Empty(t, list("# runnerctl-lint: disable=interval-range it is a test\n\n"+fmt.Sprintf(job, "")))
+	assert.Empty(t, list(strings.Replace(fmt.Sprintf(job, ""), "  scrape", "  # runnerctl-lint: disable=interval-range it is a test\n  # and more\n\n  scrape", 1)))
+	assert.Equal(t, []string{"bad-silence:2:23"}, list(fmt.Sprintf(job, " # runnerctl-lint: disable=interval-range")))
+	assert.Equal(t, []string{"interval-range:2:20", "bad-silence:2:23", "bad-silence:3:1"}[:2], list(fmt.Sprintf(job, " # runnerctl-lint: disable=nothing why not"))[:2])
+	assert.Equal(t, []string{"bad-silence:2:23"}, list(fmt.Sprintf(job, " # runnerctl-lint: disable=interval-range,honor-labels it is a test")))
+	assert.Equal(t, []string{"interval-range:2:20", "bad-silence:2:23"}, list(fmt.Sprintf(job, " # runnerctl-lint: interval-range")))
+	assert.Equal(t, []string{"interval-range:2:20", "bad-silence:4:1"}, list(fmt.Sprintf(job, "")+"# runnerctl-lint: disable=interval-range too late\n"))
+}
+
+// A secret is found and shown nowhere.
+func TestSecretsAreNotShown(t *testing.T) {
+	token := "gh" + "p_" + strings.Repeat("aB1cD2", 6)
+	text := ofJob("basic_auth: {username: x, password: correct-horse}\nrelabel_configs:\n  - {source_labels: [a], regex: '" + token + ".x(', target_label: b} # " + token + "\n").File()
+	found := check(t, text)
+	rules := map[string]bool{}
+	for _, f := range found {
+		rules[f.Rule] = true
+		for _, part := range []string{f.Message, f.Why, f.Fix, f.Source} {
+			assert.NotContains(t, part, token)
+			assert.NotContains(t, part, "correct-horse")
+		}
+	}
+	assert.True(t, rules["secret"])
+	assert.True(t, rules["refused"])
+	for _, harmless := range []string{"${env:PASSWORD}", "<secret>", "''", "~", "'********'"} {
+		assert.Empty(t, check(t, ofJob("basic_auth:\n  username: x\n  password: "+harmless+"\n").File()), harmless)
+	}
+	assert.NotEmpty(t, check(t, ofJob("basic_auth: {username: x, password: '${env:PASSWORD:-hunter2}'}\n").File()))
+}
+
+// Files that are made to be slow are judged in time.
+func TestHostile(t *testing.T) {
+	var jobs, rules, dots, aliases strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&jobs, "- {job_name: a%d, honor_labels: true, scrape_interval: 1s, bad: 1}\n", i)
+		fmt.Fprintf(&rules, "    - {source_labels: [__meta_kubernetes_pod_label_a.%d], target_label: pod_ip, replacement: $$1}\n", i)
+		fmt.Fprintf(&dots, "a.b|(c?d?e?f?)_count|")
+	}
+	for i := range 2_000 {
+		fmt.Fprintf(&aliases, "- {job_name: b%d, relabel_configs: *r}\n", i)
+	}
+	for name, text := range map[string]string{
+		"jobs":    jobs.String(),
+		"rules":   "- job_name: a\n  kubernetes_sd_configs: [{role: pod}]\n  relabel_configs:\n" + rules.String(),
+		"regex":   "- job_name: a\n  metric_relabel_configs: [{source_labels: [__name__], action: drop, regex: '" + dots.String() + "x'}]\n",
+		"repeat":  "- job_name: a\n  metric_relabel_configs: [{source_labels: [__name__], action: drop, regex: '((a?){30}){30}_count(.{1,900})?$^'}]\n",
+		"aliases": "- job_name: a\n  relabel_configs: &r\n" + strings.Repeat("    - {source_labels: [x], target_label: y}\n", 30) + aliases.String(),
+		"quiet":   strings.Repeat("# runnerctl-lint: disable=interval-range x\n", 20_000) + jobs.String(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			f, err := configfile.Parse("x.yaml", []byte(text))
+			require.NoError(t, err)
+			Fix(f)
+			assert.Less(t, time.Since(begin), 30*time.Second)
+			t.Log(time.Since(begin))
+		})
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	for _, r := range Rules() {
+		f.Add([]byte(r.Bad.File()))
+	}
+	legacy, err := os.ReadFile("testdata/legacy.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(legacy)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := configfile.Parse("x.yaml", text)
+		if err != nil {
+			return
+		}
+		mended, done := Fix(file)
+		if len(done) == 0 && !bytes.Equal(mended.Text, text) {
+			t.Fatalf("changed without a word: %q", mended.Text)
+		}
+		for _, finding := range Check(mended) {
+			if finding.Line > mended.Lines() || finding.Line < 1 {
+				t.Fatalf("%s: line %d of %d", finding.Rule, finding.Line, mended.Lines())
+			}
+		}
+	})
+}

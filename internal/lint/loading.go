@@ -3,6 +3,7 @@
 package lint
 
 import (
+	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/report"
+	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
 func brokenRule() Rule {
@@ -41,8 +43,8 @@ func loadingRules() []Rule {
 		},
 		{
 			ID: "duplicate-job", Severity: report.Error, Elsewhere: report.Error,
-			Summary: "Two jobs of one name.",
-			Why:     "Prometheus refuses them; two receivers with a job of one name write series that cannot be told apart.",
+			Summary: "Two jobs of one name in one receiver or file.",
+			Why:     "Nothing starts with them: the label job has to tell their series apart.",
 			Fix:     "rename one of the two",
 			Bad:     ofJobs("- {job_name: a, static_configs: [{targets: ['a:1']}]}\n- {job_name: a, static_configs: [{targets: ['b:1']}]}\n"),
 			Good:    ofJobs("- {job_name: a, static_configs: [{targets: ['a:1']}]}\n- {job_name: b, static_configs: [{targets: ['b:1']}]}\n"),
@@ -52,51 +54,71 @@ func loadingRules() []Rule {
 }
 
 func checkDuplicateJobs(c *checker) {
-	first := map[string]job{}
+	first := map[[2]string]job{}
 	for _, j := range c.jobs {
 		if j.Name == "" {
 			continue
 		}
-		if other, found := first[j.Name]; found {
+		key := [2]string{j.Receiver, j.Name}
+		if other, found := first[key]; found {
 			c.add(j.Get("job_name"), "job %s is also on line %d", shown(j.Name), other.Pos.Line)
 			continue
 		}
-		first[j.Name] = j
+		first[key] = j
 	}
 }
 
-// checkRefused gives each job to Prometheus's loader, alone, so that the finding has a place.
+// checkRefused gives the jobs to Prometheus's loader, so that the finding has a place those that are refused one by one.
 func checkRefused(c *checker) {
 	c.eachRule(func(_ job, r configfile.Rule, _ bool) {
 		if r.Err != nil {
 			c.addRefusal(r.Node, r.Err)
 		}
 	})
-	seen := map[*yaml.Node]bool{}
-	globals := map[*yaml.Node]bool{}
-	for _, j := range c.jobs {
-		if j.Global != nil && !globals[j.Global] {
-			globals[j.Global] = true
-			if err := load(map[string]*yaml.Node{"global": c.loadable(j.Global)}); err != nil {
-				c.addRefusal(j.Global, err)
+	for _, group := range c.groups() {
+		var global *yaml.Node
+		if group[0].Global != nil {
+			global = c.loadable(group[0].Global)
+			withoutWhatOthersFind(global, group[0])
+			if err := load(global, nil); err != nil {
+				c.addRefusal(group[0].Global, err)
+				global = nil
 			}
 		}
-		if seen[j.Node] {
-			continue
+		items := make([]*yaml.Node, len(group))
+		for i, j := range group {
+			items[i] = c.loadable(j.Node)
+			withoutWhatOthersFind(items[i], j)
+			rename(items[i], fmt.Sprintf("job %d", i))
 		}
-		seen[j.Node] = true
-		item := c.loadable(j.Node)
-		withoutWhatOthersFind(item, j)
-		if err := load(map[string]*yaml.Node{"scrape_configs": {Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{item}}}); err != nil {
-			c.addRefusal(j.Node, err)
-		}
+		left := maxRefusals
+		c.loadJobs(global, group, items, &left)
 	}
-	if list := c.file.Lookup("scrape_configs"); c.file.Kind != configfile.Collector && list != nil {
-		c.checkItems(list)
+	if c.file.Kind != configfile.Collector {
+		c.checkTop(c.file.Root)
 	}
 	for _, r := range c.receivers() {
-		c.checkItems(configfile.Get(r.config, "config", "scrape_configs"))
+		c.checkTop(configfile.Get(r.config, "config"))
 	}
+}
+
+// topKeys are all keys of a prometheus.yml.
+var topKeys = []string{
+	"global", "runtime", "alerting", "rule_files", "scrape_config_files", "scrape_configs", "storage", "tracing", "remote_write", "remote_read", "otlp",
+}
+
+// checkTop looks at what Prometheus reads as a whole file.
+func (c *checker) checkTop(root *yaml.Node) {
+	for key := range configfile.Pairs(root) {
+		if !slices.Contains(topKeys, key.Value) {
+			c.add(key, "Prometheus refuses it: there is no key %s here", shown(key.Value)).Fix = "correct or remove it"
+		}
+	}
+	list := configfile.Get(root, "scrape_configs")
+	if list == nil {
+		list = root // a bare list
+	}
+	c.checkItems(list)
 }
 
 // checkItems finds items of scrape_configs that are no scrape configuration at all.
@@ -108,7 +130,63 @@ func (c *checker) checkItems(list *yaml.Node) {
 	}
 }
 
-func load(top map[string]*yaml.Node) error {
+// maxRefusals bounds what is said about a file in which all is wrong.
+const maxRefusals = 500
+
+// groups returns the jobs of each receiver, each job once.
+func (c *checker) groups() [][]job {
+	var out [][]job
+	seen := map[*yaml.Node]bool{}
+	for i, j := range c.jobs {
+		if i == 0 || c.jobs[i-1].Receiver != j.Receiver {
+			out = append(out, nil)
+		}
+		if last := len(out) - 1; !seen[j.Node] || len(out[last]) == 0 {
+			out[last] = append(out[last], j)
+		}
+		seen[j.Node] = true
+	}
+	return out
+}
+
+// rename gives a job another name, where it has one.
+func rename(item *yaml.Node, name string) {
+	if n := configfile.Get(item, "job_name"); n != nil && n.Kind == yaml.ScalarNode && n.Value != "" {
+		n.Value, n.Tag, n.Style = name, "!!str", yaml.DoubleQuotedStyle
+	}
+}
+
+// loadJobs loads jobs together, and where that is refused each half, down to the job that is at fault.
+func (c *checker) loadJobs(global *yaml.Node, jobs []job, items []*yaml.Node, left *int) {
+	if *left == 0 {
+		return
+	}
+	err := load(global, items)
+	switch {
+	case err == nil:
+	case len(jobs) == 1:
+		*left--
+		// Once more, with its own name in the error. Names that are there twice are found elsewhere, and are not in the way before.
+		rename(items[0], jobs[0].Name)
+		if named := load(global, items); named != nil {
+			err = named
+		}
+		c.addRefusal(jobs[0].Node, err)
+	default:
+		half := len(jobs) / 2
+		c.loadJobs(global, jobs[:half], items[:half], left)
+		c.loadJobs(global, jobs[half:], items[half:], left)
+	}
+}
+
+func load(global *yaml.Node, jobs []*yaml.Node) error {
+	top := map[string]*yaml.Node{}
+	if global != nil {
+		top["global"] = global
+	}
+	if len(jobs) > 0 {
+		top["scrape_configs"] = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: jobs}
+	}
 	text, err := yaml.Marshal(top)
 	if err != nil {
 		return err
@@ -128,7 +206,7 @@ func withoutWhatOthersFind(item *yaml.Node, j job) {
 			if !slices.ContainsFunc(slices.Concat(j.relabel, j.metricRelabel), func(r configfile.Rule) bool { return r.Err != nil || len(r.Unresolved) > 0 }) {
 				content = append(content, key, value)
 			}
-		case isDiscovery(key.Value) && !slices.Contains(builtIn, key.Value), key.Value == "scrape_timeout":
+		case isOther(key.Value), key.Value == "scrape_timeout":
 		default:
 			content = append(content, key, value)
 		}
@@ -136,9 +214,39 @@ func withoutWhatOthersFind(item *yaml.Node, j job) {
 	item.Content = content
 }
 
-// loadable copies a value with its aliases replaced and with references replaced by their defaults. A key whose value has none
-// is left out, as part of a text it becomes a word.
+// loadable copies a mapping with its aliases replaced and with references replaced by their defaults. Of a job, what is below
+// a key and depends on a reference without a default is left out: it cannot be judged. In lists and names it becomes a word.
 func (c *checker) loadable(n *yaml.Node) *yaml.Node {
+	out := c.copyOf(n)
+	out.Content = nil
+	for key, value := range configfile.Pairs(n) {
+		if key.Value == "job_name" || !c.depends(value) {
+			out.Content = append(out.Content, c.copyOf(key), c.copyOf(value))
+		}
+	}
+	return out
+}
+
+// depends says whether the value of a key, here or below, is only known when the collector starts.
+func (c *checker) depends(n *yaml.Node) bool {
+	n = configfile.Resolve(n)
+	switch n.Kind {
+	case yaml.ScalarNode:
+		_, known := c.file.Known(n)
+		return !known
+	case yaml.MappingNode:
+		for _, value := range configfile.Pairs(n) {
+			if c.depends(value) {
+				return true
+			}
+		}
+	case yaml.SequenceNode:
+		return slices.ContainsFunc(configfile.Items(n), func(item *yaml.Node) bool { return item.Kind != yaml.ScalarNode && c.depends(item) })
+	}
+	return false
+}
+
+func (c *checker) copyOf(n *yaml.Node) *yaml.Node {
 	n = configfile.Resolve(n)
 	out := *n
 	out.Anchor, out.HeadComment, out.LineComment, out.FootComment = "", "", "", ""
@@ -155,18 +263,12 @@ func (c *checker) loadable(n *yaml.Node) *yaml.Node {
 	case yaml.MappingNode:
 		out.Content = nil
 		for key, value := range configfile.Pairs(n) {
-			resolved := configfile.Resolve(value)
-			if _, known := c.file.Known(resolved); !known && resolved.Kind == yaml.ScalarNode {
-				continue
-			}
-			k := *key
-			k.Anchor, k.HeadComment, k.LineComment, k.FootComment = "", "", "", ""
-			out.Content = append(out.Content, &k, c.loadable(value))
+			out.Content = append(out.Content, c.copyOf(key), c.copyOf(value))
 		}
 	default:
 		out.Content = make([]*yaml.Node, len(n.Content))
 		for i, child := range n.Content {
-			out.Content[i] = c.loadable(child)
+			out.Content[i] = c.copyOf(child)
 		}
 	}
 	return &out
@@ -193,6 +295,9 @@ func (c *checker) addRefusal(n *yaml.Node, err error) {
 	message := strings.TrimPrefix(err.Error(), "yaml: unmarshal errors:\n")
 	message = strings.TrimSpace(intoType.ReplaceAllString(atLine.ReplaceAllString(message, ""), ""))
 	message, _, _ = strings.Cut(message, "\n")
+	if kind := secrets.Find(message); kind != "" {
+		message = "a value that looks like a secret (" + kind + ") is not valid"
+	}
 	at := n
 	fix := ""
 	if m := unknownField.FindStringSubmatch(message); m != nil {

@@ -77,15 +77,23 @@ func checkDots(c *checker) {
 	c.eachRegex(func(_ job, r configfile.Rule, _ bool) {
 		expression := r.Config.Regex.String()
 		dots := bareDots(expression)
-		if len(dots) == 0 {
+		if len(dots) == 0 || looksAtNumbers(r) {
 			return
 		}
-		escaped := expression
-		for _, at := range slices.Backward(dots) {
-			escaped = escaped[:at] + `\` + escaped[at:]
+		var escaped strings.Builder
+		from := 0
+		for _, at := range dots {
+			escaped.WriteString(expression[from:at] + `\`)
+			from = at
 		}
-		c.add(regexNode(r), "the dot in %s matches any character", shown(expression)).Fix = "write " + shownPlain(c.written(escaped)) + ", if dots are meant"
+		escaped.WriteString(expression[from:])
+		c.add(regexNode(r), "the dot in %s matches any character", shown(expression)).Fix = "write " + shownPlain(c.written(escaped.String())) + ", if dots are meant"
 	})
+}
+
+// looksAtNumbers says whether a rule is about le or quantile, in whose values a dot has no other character in its place.
+func looksAtNumbers(r configfile.Rule) bool {
+	return slices.Contains(r.Config.SourceLabels, "le") || slices.Contains(r.Config.SourceLabels, "quantile")
 }
 
 // written is how a text for Prometheus is written in the file.

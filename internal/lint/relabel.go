@@ -162,7 +162,7 @@ func checkLabelmap(c *checker) {
 			for _, of := range []string{"annotation", "label"} {
 				// Names that nobody has written a rule for.
 				if r.Config.Regex.MatchString(kubernetesPrefix+kind+"_"+of+"_x_q0") && r.Config.Regex.MatchString(kubernetesPrefix+kind+"_"+of+"_qz_example_com_y") {
-					c.add(regexNode(r), "labelmap makes every %s of a %s a label", of, kind)
+					c.add(regexNode(r), "labelmap copies every %s of the %s", of, kind)
 					return
 				}
 			}
@@ -237,7 +237,7 @@ func checkInstance(c *checker) {
 		}
 		for _, r := range slices.Concat(j.relabel, j.metricRelabel) {
 			if several && writes(r) && r.Config.TargetLabel == "instance" && c.isConstant(r) {
-				c.add(configfile.Get(r.Node, "target_label"), "all targets of the job %s get the same instance", shown(j.Name))
+				c.add(configfile.Get(r.Node, "target_label"), "all targets of %s get the same instance", j.title())
 			}
 		}
 	}
@@ -301,13 +301,14 @@ var uniqueNames = []string{"pod_ip", "pod_host_ip", "host_ip", "uid", "pod_uid",
 func checkHighCardinality(c *checker) {
 	dropped := c.droppedLabels()
 	for _, j := range c.jobs {
+		removed := removals(j)
 		for _, r := range j.relabel {
 			name := r.Config.TargetLabel
 			if !writes(r) || strings.HasPrefix(name, "__") || name == "instance" || slices.Contains(dropped, name) {
 				continue
 			}
 			fromUnique := slices.ContainsFunc(unique, func(source string) bool { return slices.Contains(r.Config.SourceLabels, labelName(source)) })
-			if r.Config.Action == relabel.Replace && (fromUnique || slices.Contains(uniqueNames, name)) && !removedLater(j, r) {
+			if r.Config.Action == relabel.Replace && (fromUnique || slices.Contains(uniqueNames, name)) && !removed(name) {
 				c.add(configfile.Get(r.Node, "target_label"), "label %s has a new value for every pod", shown(name))
 			}
 		}
@@ -332,9 +333,21 @@ func (c *checker) droppedLabels() []string {
 	return names
 }
 
-// removedLater says whether a labeldrop behind the rule takes its label away again.
-func removedLater(j job, r configfile.Rule) bool {
-	return slices.ContainsFunc(slices.Concat(j.relabel[r.Index+1:], j.metricRelabel), func(later configfile.Rule) bool {
-		return usable(later) && later.Config.Action == relabel.LabelDrop && later.Config.Regex.MatchString(r.Config.TargetLabel)
-	})
+// removals says of a label whether a labeldrop of the job takes it away again.
+func removals(j job) func(name string) bool {
+	var drops []configfile.Rule
+	for _, r := range slices.Concat(j.relabel, j.metricRelabel) {
+		if usable(r) && r.Config.Action == relabel.LabelDrop {
+			drops = append(drops, r)
+		}
+	}
+	known := map[string]bool{}
+	return func(name string) bool {
+		answer, found := known[name]
+		if !found {
+			answer = slices.ContainsFunc(drops, func(r configfile.Rule) bool { return r.Config.Regex.MatchString(name) })
+			known[name] = answer
+		}
+		return answer
+	}
 }

@@ -21,15 +21,24 @@ type silence struct {
 	target            int // the line it speaks for; 0 for the whole file
 	rules             []string
 	reason            string
-	used              map[string]bool
 }
 
-type silences []*silence
+// hush is a rule that is silenced in a line, or in the whole file.
+type hush struct {
+	line int
+	rule string
+}
+
+// silences are the comments of a file, and what each finding was silenced by.
+type silences struct {
+	comments []*silence
+	used     map[hush]bool
+}
 
 var silenceComment = regexp.MustCompile(`(?:^|\s)(#\s*runnerctl-lint:\s*(?:disable=([A-Za-z0-9,_-]+))?\s*(.*?)\s*)$`)
 
 func readSilences(f *configfile.File) silences {
-	var out silences
+	out := silences{used: map[hush]bool{}}
 	var waiting []*silence
 	content := false
 	for number := 1; number <= f.Lines(); number++ {
@@ -47,7 +56,7 @@ func readSilences(f *configfile.File) silences {
 		if m == nil {
 			continue
 		}
-		s := &silence{line: number, column: len([]rune(line[:m[2]])) + 1, reason: line[m[6]:m[7]], used: map[string]bool{}, target: number}
+		s := &silence{line: number, column: len([]rune(line[:m[2]])) + 1, reason: line[m[6]:m[7]], target: number}
 		s.end = s.column + len([]rune(line[m[2]:m[3]]))
 		if m[4] >= 0 {
 			s.rules = strings.Split(line[m[4]:m[5]], ",")
@@ -58,18 +67,23 @@ func readSilences(f *configfile.File) silences {
 		case alone:
 			waiting = append(waiting, s)
 		}
-		out = append(out, s)
+		out.comments = append(out.comments, s)
 	}
 	return out
 }
 
 // apply leaves out what is silenced.
 func (all silences) apply(findings []Finding) []Finding {
+	for _, s := range all.comments {
+		for _, rule := range s.rules {
+			all.used[hush{s.target, rule}] = false
+		}
+	}
 	return slices.DeleteFunc(findings, func(f Finding) bool {
 		hit := false
-		for _, s := range all {
-			if (s.target == 0 || s.target == f.Line) && slices.Contains(s.rules, f.Rule) {
-				s.used[f.Rule], hit = true, true
+		for _, h := range []hush{{0, f.Rule}, {f.Line, f.Rule}} {
+			if _, silenced := all.used[h]; silenced {
+				all.used[h], hit = true, true
 			}
 		}
 		return hit
@@ -82,7 +96,7 @@ func (all silences) check(c *checker) {
 	for _, r := range Rules() {
 		known[r.ID] = true
 	}
-	for _, s := range all {
+	for _, s := range all.comments {
 		at := func(message string) *Finding {
 			return c.addAt(configfile.Position{Line: s.line, Column: s.column}, s.end, message)
 		}
@@ -94,7 +108,7 @@ func (all silences) check(c *checker) {
 			switch {
 			case !known[id]:
 				at("there is no rule " + shown(id))
-			case !s.used[id]:
+			case !all.used[hush{s.target, id}]:
 				at("rule " + id + " finds nothing here").Fix = "remove the comment, or put it on the line of the finding or right above it"
 			case s.reason == "":
 				at("rule " + id + " is silenced without a reason").Fix = "write the reason behind the rule's id"
