@@ -26,8 +26,12 @@ import (
 	"github.com/kubiyabot/otelcol-runner/internal/scene"
 )
 
-// discoveryTimeout is how long a discovery has for its first answer.
-const discoveryTimeout = 10 * time.Second
+const (
+	// discoveryTimeout is how long kubernetes_sd has to find every object of a cluster.
+	discoveryTimeout = 30 * time.Second
+	// answerTimeout is how long another mechanism has for its first answer, which may come from a network.
+	answerTimeout = 5 * time.Second
+)
 
 // found is what the discovery of all jobs found in one state, by receiver and job.
 type found map[jobKey][]*targetgroup.Group
@@ -260,7 +264,7 @@ func discoverOther(ctx context.Context, cfg discovery.Config, state *scene.State
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	var groups []*targetgroup.Group
 	if err := collect(ctx, d, nil, func(sent []*targetgroup.Group) bool {

@@ -199,6 +199,9 @@ func (r *run) follow(outside context.Context, key jobKey, only []*relabel.Config
 		for j := range all[i].Processors {
 			p := &all[i].Processors[j]
 			p.Out = taps[i][j+1].take()
+			if p.Skipped != "" {
+				continue
+			}
 			if p.Points, err = points(ctx, readers[i][j]); err != nil {
 				return nil, err
 			}
