@@ -85,3 +85,18 @@ func TestUpdate(t *testing.T) {
 	assert.Empty(t, updates)
 	golden(t, "testdata/update/left.txt", text(t, r.Suite))
 }
+
+func TestCoverage(t *testing.T) {
+	r := run(t, load(t, "testdata/passing_test.yaml"), Options{Coverage: true})
+	require.False(t, r.Suite.Failed(), text(t, r.Suite))
+	assert.Equal(t, "100.0 %", r.Coverage.String())
+	assert.Empty(t, r.Coverage.Case(100).Findings)
+
+	r = run(t, load(t, "testdata/gaps.yaml"), Options{Coverage: true})
+	require.False(t, r.Suite.Failed(), text(t, r.Suite))
+	var b bytes.Buffer
+	require.NoError(t, r.Coverage.WriteText(&b))
+	b.WriteString(r.Coverage.String() + "\n" + text(t, report.Suite{Unit: "case", Cases: []report.Case{r.Coverage.Case(100)}}))
+	golden(t, "testdata/coverage.txt", b.String())
+	assert.False(t, r.Coverage.Case(r.Coverage.Percent()).Failed())
+}

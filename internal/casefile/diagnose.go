@@ -223,7 +223,7 @@ func (s *selector) contradictions(ls labels.Labels, t *scrapetest.Target) int {
 func (v *view) lostBehind(s *selector, c *candidate) string {
 	t := &c.from.Target
 	from := fmt.Sprintf("%s exposes it (%s)", nameOf(t), t.URL)
-	rules := v.metricRules(t)
+	rules := v.job(t).Scrape.MetricRelabelConfigs
 	steps := scrapetest.Trace(c.series.Labels, rules)
 	after := c.series.Labels
 	if len(steps) > 0 {
@@ -363,14 +363,10 @@ func (v *view) droppedInAll() string {
 	return "; with everything else, processors dropped by then: " + strings.Join(reasons, ", ")
 }
 
-// metricRules are the rules of metric_relabel_configs of a target's job.
-func (v *view) metricRules(t *scrapetest.Target) []*relabel.Config {
-	for _, j := range v.result.Jobs {
-		if j.Receiver == t.Receiver && j.Name == t.Job {
-			return j.Scrape.MetricRelabelConfigs
-		}
-	}
-	return nil
+// job is the scrape configuration that a target is of.
+func (v *view) job(t *scrapetest.Target) *scrapetest.Job {
+	i := slices.IndexFunc(v.result.Jobs, func(j scrapetest.Job) bool { return j.Receiver == t.Receiver && j.Name == t.Job })
+	return &v.result.Jobs[i]
 }
 
 func (v *view) metricRule(receiver, job string, index int) string {

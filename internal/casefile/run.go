@@ -43,6 +43,8 @@ type Report struct {
 	Duration time.Duration
 	// Coverage is nil unless it was asked for.
 	Coverage *Coverage
+	// Notes say what was left out of the runs, and why.
+	Notes []string
 
 	outcomes []outcome
 }
@@ -67,6 +69,9 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := runner{engine: e, options: o, stop: stop}
+	if o.Coverage {
+		r.coverage = newCollectedCoverage()
+	}
 	workers := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
 	for _, g := range groups {
@@ -79,9 +84,13 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 		})
 	}
 	wg.Wait()
+	if r.coverage != nil && r.coverage.err != nil {
+		return nil, r.coverage.err
+	}
 	rep := &Report{Suite: report.Suite{Name: "test", Unit: "case"}, Duration: time.Since(begin)}
 	for _, g := range groups {
 		rep.outcomes = append(rep.outcomes, g.outcomes...)
+		rep.Notes = append(rep.Notes, g.notes...)
 	}
 	if err := ctx.Err(); err != nil && !rep.failed() {
 		return nil, err
@@ -93,6 +102,11 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 	})
 	for i := range rep.outcomes {
 		rep.Suite.Cases = append(rep.Suite.Cases, rep.outcomes[i].result)
+	}
+	slices.Sort(rep.Notes)
+	rep.Notes = slices.Compact(rep.Notes)
+	if r.coverage != nil {
+		rep.Coverage = r.coverage.result()
 	}
 	return rep, nil
 }
@@ -109,6 +123,7 @@ type group struct {
 	scene    *scene.Scene
 	cases    []*Case
 	outcomes []outcome
+	notes    []string
 }
 
 // plan finds out what has to be run.
@@ -150,9 +165,10 @@ func configsOf(f *File, o Options) ([]*configfile.File, error) {
 }
 
 type runner struct {
-	engine  *scrapetest.Engine
-	options Options
-	stop    context.CancelFunc
+	engine   *scrapetest.Engine
+	options  Options
+	stop     context.CancelFunc
+	coverage *collectedCoverage // nil where it is not wanted
 }
 
 // run runs a group and judges its cases.
@@ -161,6 +177,12 @@ func (r *runner) run(ctx context.Context, g *group) []outcome {
 	v, at, err := r.deliver(ctx, g)
 	if ctx.Err() != nil {
 		return nil
+	}
+	if err == nil {
+		g.notes = v.result.Notes
+		if r.coverage != nil {
+			r.coverage.add(v, at)
+		}
 	}
 	share := time.Since(begin) / time.Duration(len(g.cases))
 	all := make([]outcome, 0, len(g.cases))

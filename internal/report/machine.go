@@ -17,13 +17,14 @@ import (
 //	  {"name": "a.yaml", "file": "a.yaml", "line": 0, "duration_seconds": 0.1, "passed": false, "findings": [
 //	    {"rule": "…", "severity": "error", "file": "a.yaml", "line": 1, "column": 2, "end_column": 9, "message": "…", "why": "…", "fix": "…"}]}]}
 //
-// A list is never null. Of a finding, only rule, severity and message are always there.
+// A list is never null, and `coverage` is there where it was asked for. Of a finding, only rule, severity and message are always there.
 type jsonSuite struct {
 	Name     string     `json:"name"`
 	Errors   int        `json:"errors"`
 	Warnings int        `json:"warnings"`
 	Infos    int        `json:"infos"`
 	Cases    []jsonCase `json:"cases"`
+	Coverage any        `json:"coverage,omitempty"`
 }
 
 type jsonCase struct {
@@ -36,7 +37,7 @@ type jsonCase struct {
 }
 
 func writeJSON(w io.Writer, s Suite) error {
-	out := jsonSuite{Name: s.Name, Errors: s.count(Error), Warnings: s.count(Warning), Infos: s.count(Info), Cases: make([]jsonCase, len(s.Cases))}
+	out := jsonSuite{Name: s.Name, Errors: s.count(Error), Warnings: s.count(Warning), Infos: s.count(Info), Cases: make([]jsonCase, len(s.Cases)), Coverage: s.Coverage}
 	for i, c := range s.Cases {
 		findings := make([]Finding, len(c.Findings))
 		for k, f := range c.Findings {

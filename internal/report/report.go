@@ -88,6 +88,10 @@ type Suite struct {
 	// Unit is what a case is called in the summary: file, case.
 	Unit  string
 	Cases []Case
+	// Summary is the last line of the text; empty for one that counts cases and findings.
+	Summary string
+	// Coverage is what of the configurations was exercised, for the JSON output; nil where nobody asked.
+	Coverage any
 }
 
 // Failed says whether any case failed.

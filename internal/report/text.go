@@ -139,6 +139,9 @@ func clean(text string, color bool) string {
 
 // summary says in one line what came out.
 func summary(s Suite) string {
+	if s.Summary != "" {
+		return s.Summary
+	}
 	if len(s.Cases) == 0 {
 		return "no " + s.Unit + "s"
 	}
