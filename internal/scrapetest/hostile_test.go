@@ -5,9 +5,11 @@ package scrapetest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,4 +161,55 @@ func FuzzPage(f *testing.F) {
 		require.NoError(t, err)
 		upOf(t, r)
 	})
+}
+
+// TestMutatedPages scrapes a thousand targets at once, each with a page that was broken in its own way. Fuzzing does the same with
+// more thought and a hundred times slower: all of the collector is instrumented.
+func TestMutatedPages(t *testing.T) {
+	seeds := []scene.PageSpec{
+		{Text: "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n# TYPE b summary\nb{quantile=\"0.5\"} 1\nb_sum 1\nb_count 1\n"},
+		{Text: "# TYPE a counter\n# UNIT a seconds\na_total 1 # {trace=\"x\"} 1 1.0\na_created 1\n# TYPE i info\ni_info{a=\"b\"} 1\n# EOF\n", ContentType: "application/openmetrics-text; version=1.0.0"},
+		{Text: "\x1b\x0a\x01a\x12\x04help\x18\x04\x22\x10\x3a\x0e\x08\x02\x11\x00\x00\x00\x00\x00\x00\x08\x40\x28\x04\x62\x00", ContentType: contentTypeProtobuf},
+		{Text: "{\"utf8.name\",\"a b\"=\"c\"} NaN\nup 3\ntarget_info{app=\"x\"} 1\n", ContentType: "text/plain; version=1.0.0"},
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same pages in every run
+	const targets = 1000
+	pages := map[string]scene.PageSpec{}
+	for i := range targets {
+		page := seeds[random.IntN(len(seeds))]
+		body := []byte(page.Text)
+		for range random.IntN(3) {
+			at := random.IntN(len(body))
+			switch random.IntN(4) {
+			case 0:
+				body[at] = byte(random.IntN(256))
+			case 1:
+				body[at] ^= 1 << random.IntN(8)
+			case 2:
+				body = append(body[:at:at], body[min(len(body)-1, at+1+random.IntN(8)):]...)
+			case 3:
+				body = slices.Insert(body, at, body[:at]...)
+			}
+		}
+		page.Text = string(body)
+		pages[fmt.Sprintf("10.0.%d.%d:80/metrics", i/256, i%256)] = page
+	}
+	s, err := (&scene.Spec{Pages: pages}).Load(".")
+	require.NoError(t, err)
+	list := strings.ReplaceAll(addresses(targets, `"%s"`), ":8080", ":80")
+	c := loadConfig(t, strings.Replace(plainConfig, `"10.0.0.1:80"`, list, 1)+"    scrape_native_histograms: true\n    always_scrape_classic_histograms: true\n", nil)
+	r, err := New(virtualtime.FromTest(t)).Run(t.Context(), c, s, 0)
+	require.NoError(t, err)
+	up, down := 0, 0
+	for _, series := range r.Live(0, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up")) {
+		if series.Samples[0].F == 1 {
+			up++
+		} else {
+			down++
+		}
+	}
+	// A page that exposes a series up takes the place of the scrape's own.
+	assert.GreaterOrEqual(t, up+down, targets*9/10)
+	assert.Greater(t, up, targets/10)
+	assert.Greater(t, down, targets/10)
 }
