@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -95,12 +96,15 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no tunnel", http.StatusInternalServerError)
 		return
 	}
-	w.WriteHeader(http.StatusOK)
+	// The answer is written after the server has let go of the connection: it could take the first byte of the handshake for itself.
 	conn, _, err := hijacker.Hijack()
 	if err != nil {
 		return
 	}
 	certificate, err := selfSigned()
+	if err == nil {
+		_, err = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+	}
 	if err != nil {
 		_ = conn.Close()
 		return
