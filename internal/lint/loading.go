@@ -286,8 +286,6 @@ var (
 var renamed = map[string]string{
 	"scrape_classic_histograms": "it is called always_scrape_classic_histograms since Prometheus 3.0",
 	"enable_open_metrics":       "the formats are listed in scrape_protocols",
-	"bearer_token_secret":       "it is a key of a ServiceMonitor: use authorization with credentials_file",
-	"scrape_classic_histogram":  "it is called always_scrape_classic_histograms since Prometheus 3.0",
 }
 
 // addRefusal puts an error of the loader where it belongs: the loader knows lines of a text that the user has never seen.

@@ -118,14 +118,14 @@ func bareDots(expression string) []int {
 	var dots []int
 	plain := false // the byte before is a letter or digit that stands for itself
 	for i := 0; i < len(expression); i++ {
-		switch b := expression[i]; {
-		case b == '\\':
+		switch b := expression[i]; b {
+		case '\\':
 			i++
 			plain = false
-		case b == '[':
+		case '[':
 			i += classEnd(expression[i:])
 			plain = false
-		case b == '.':
+		case '.':
 			if plain && i+1 < len(expression) && isWord(expression[i+1]) {
 				dots = append(dots, i)
 			}
@@ -231,7 +231,7 @@ func canMatch(expression string) bool {
 			}
 			next.ended = s.ended || flags&syntax.EmptyEndText != 0
 		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
-			if s.ended {
+			if s.ended || len(inst.Rune) == 0 && inst.Op == syntax.InstRune {
 				continue
 			}
 			next.consumed = true
