@@ -228,12 +228,12 @@ func TestSecretsAreNotShown(t *testing.T) {
 // Files that are made to be slow are judged in time.
 func TestHostile(t *testing.T) {
 	var jobs, rules, dots, aliases strings.Builder
-	for i := range 20_000 {
+	for i := range 5_000 {
 		fmt.Fprintf(&jobs, "- {job_name: a%d, honor_labels: true, scrape_interval: 1s, bad: 1}\n", i)
 		fmt.Fprintf(&rules, "    - {source_labels: [__meta_kubernetes_pod_label_a.%d], target_label: pod_ip, replacement: $$1}\n", i)
 		fmt.Fprintf(&dots, "a.b|(c?d?e?f?)_count|")
 	}
-	for i := range 2_000 {
+	for i := range 1_000 {
 		fmt.Fprintf(&aliases, "- {job_name: b%d, relabel_configs: *r}\n", i)
 	}
 	for name, text := range map[string]string{
@@ -242,14 +242,14 @@ func TestHostile(t *testing.T) {
 		"regex":   "- job_name: a\n  metric_relabel_configs: [{source_labels: [__name__], action: drop, regex: '" + dots.String() + "x'}]\n",
 		"repeat":  "- job_name: a\n  metric_relabel_configs: [{source_labels: [__name__], action: drop, regex: '((a?){30}){30}_count(.{1,900})?$^'}]\n",
 		"aliases": "- job_name: a\n  relabel_configs: &r\n" + strings.Repeat("    - {source_labels: [x], target_label: y}\n", 30) + aliases.String(),
-		"quiet":   strings.Repeat("# runnerctl-lint: disable=interval-range x\n", 20_000) + jobs.String(),
+		"quiet":   strings.Repeat("# runnerctl-lint: disable=interval-range x\n", 5_000) + jobs.String(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			f, err := configfile.Parse("x.yaml", []byte(text))
 			require.NoError(t, err)
 			Fix(f)
-			assert.Less(t, time.Since(begin), 30*time.Second)
+			assert.Less(t, time.Since(begin), 20*time.Second)
 			t.Log(time.Since(begin))
 		})
 	}

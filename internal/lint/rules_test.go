@@ -90,7 +90,7 @@ func TestRefused(t *testing.T) {
 	assert.Equal(t, []string{"11:17", "12:3"}, foundIn(t, "refused", many))
 	assert.Equal(t, []string{"1:1", "3:1"}, foundIn(t, "refused", "unknown: 1\nglobal: {}\nother: 1\nscrape_configs: []\n"))
 	assert.Equal(t, []string{"1:10"}, foundIn(t, "refused", "global: {bad: 1}\nscrape_configs: [{job_name: a}]\n"))
-	assert.Equal(t, []string{"2:48"}, foundIn(t, "refused", "- job_name: a\n  relabel_configs: [{regex: a, target_label: b, nothing: 1}]\n"), "the key itself")
+	assert.Equal(t, []string{"2:49"}, foundIn(t, "refused", "- job_name: a\n  relabel_configs: [{regex: a, target_label: b, nothing: 1}]\n"), "the key itself")
 }
 
 func TestTargetTwice(t *testing.T) {
