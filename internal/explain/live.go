@@ -33,8 +33,8 @@ const (
 	// maxFetched is how many targets are asked for their pages, maxAtOnce how many at the same time.
 	maxFetched = 500
 	maxAtOnce  = 8
-	// runnerPoints is what a runner processor counts, by decision, reason and component.
-	runnerPoints = "otelcol_processor_runner_points_total"
+	// runnerPoints is what a runner processor counts, by decision, reason and component. Its metric may end in _total as well.
+	runnerPoints = "otelcol_processor_runner_points"
 )
 
 // acceptText asks for what a person can read in a page.
@@ -134,6 +134,9 @@ func ask(ctx context.Context, addresses []string) (*collected, error) {
 		return nil, fmt.Errorf("no address answers /api/v1/targets (%s): set receivers::prometheus::api_server::enabled: true, and give the address under server_config::endpoint there",
 			strings.Join(failures, "; "))
 	}
+	slices.SortFunc(all.active, func(a, b *liveTarget) int {
+		return cmp.Or(cmp.Compare(a.ScrapePool, b.ScrapePool), cmp.Compare(a.ScrapeURL, b.ScrapeURL), labels.Compare(a.DiscoveredLabels, b.DiscoveredLabels))
+	})
 	return all, nil
 }
 
@@ -224,7 +227,7 @@ func (all *collected) readPoints(page answer) {
 		}
 		var ls labels.Labels
 		parser.Labels(&ls)
-		if ls.Get(labels.MetricName) != runnerPoints {
+		if strings.TrimSuffix(ls.Get(labels.MetricName), "_total") != runnerPoints {
 			continue
 		}
 		if all.points == nil {

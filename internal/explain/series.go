@@ -169,7 +169,7 @@ func (e *explainer) one(ctx context.Context, c *candidate) (*Way, labels.Labels,
 	s := &e.exposed[c.target]
 	t := &s.Target
 	j := e.job(t)
-	way := &Way{Kind: "series", Name: text(c.labels), Job: t.Job, Receiver: t.Receiver, Source: t.Source}
+	way := &Way{Kind: "series", Name: text(c.labels), Job: t.Job, Receiver: t.Receiver, Source: e.source(t)}
 	after := c.labels
 	if c.index >= 0 {
 		exposed, err := s.Exposed()

@@ -144,7 +144,7 @@ func (e *explainer) target(ctx context.Context, i int) (*Way, error) {
 	s := &e.kept[i]
 	t := &s.Target
 	j := e.job(t)
-	way := &Way{Kind: "target", Name: nameOf(t), Job: t.Job, Receiver: t.Receiver, Source: t.Source}
+	way := &Way{Kind: "target", Name: nameOf(t), Job: t.Job, Receiver: t.Receiver, Source: e.source(t)}
 	way.Steps = append(way.Steps, e.discovery(t, j))
 
 	trace := scrapetest.Trace(t.Discovered, j.Scrape.RelabelConfigs)
@@ -190,6 +190,14 @@ func (e *explainer) target(ctx context.Context, i int) (*Way, error) {
 		return nil, err
 	}
 	return way, nil
+}
+
+// source is the object that discovery took a target from. The scene's own targets have none.
+func (e *explainer) source(t *scrapetest.Target) string {
+	if _, replaced := e.scene.At(e.at).Targets[t.Job]; replaced {
+		return ""
+	}
+	return t.Source
 }
 
 // discovery says where a target comes from.

@@ -24,6 +24,8 @@ receivers:
           static_configs: [{targets: ["10.0.0.1:80", "10.0.0.2:80"], labels: {app: tool-manager, namespace: n}}]
           metric_relabel_configs:
             - {source_labels: [__name__], regex: gone, action: drop}
+        - job_name: named
+          static_configs: [{targets: ["10.0.0.3:80"], labels: {job: otherwise}}]
 processors:
   runner:
     metadata: {organization: acme, runner: r1, kubiya_type: k, namespace: n}
@@ -56,7 +58,7 @@ func setUp(t *testing.T) (*Engine, *Config, *scene.Scene) {
 	require.NoError(t, err)
 	c, err := Load(file, nil)
 	require.NoError(t, err)
-	spec := scene.Spec{Pages: map[string]scene.PageSpec{"10.0.0.1:80/metrics": {Text: page}}}
+	spec := scene.Spec{Pages: map[string]scene.PageSpec{"10.0.0.1:80/metrics": {Text: page}, "10.0.0.3:80/metrics": {Text: "b 1\n"}}}
 	s, err := spec.Load(t.TempDir())
 	require.NoError(t, err)
 	return New(virtualtime.FromTest(t)), c, s
@@ -66,7 +68,7 @@ func TestScrapeHandsOverWhatPagesExpose(t *testing.T) {
 	e, c, s := setUp(t)
 	all, err := e.Scrape(context.Background(), c, s, 0, false)
 	require.NoError(t, err)
-	require.Len(t, all, 2)
+	require.Len(t, all, 3)
 	first := all[0]
 	require.NoError(t, first.Err)
 	require.Len(t, first.Series, 8)
@@ -78,6 +80,9 @@ func TestScrapeHandsOverWhatPagesExpose(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `{__name__="kept_total", instance="mine", path="/$a|b;c\\d"}`, exposed[0].String())
 	assert.Equal(t, `{__name__="kept_total", path="other"}`, exposed[7].String())
+
+	assert.InDelta(t, 1, all[2].Report["up"], 0)
+	assert.Equal(t, `{__name__="b", instance="10.0.0.3:80", job="otherwise"}`, all[2].Series[0].Labels.String())
 
 	assert.False(t, all[1].Listening)
 	require.Error(t, all[1].Err)

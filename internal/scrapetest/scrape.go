@@ -17,6 +17,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
 	"github.com/prometheus/client_golang/prometheus"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
@@ -118,8 +119,8 @@ func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene, at time
 	return &run{engine: e, config: c, scene: &now, jobs: jobs, proxy: p, found: []found{groups}}, nil
 }
 
-// scrape runs a scrape manager for each receiver until every target has been scraped once. It runs in a bubble.
-func (r *run) scrape(rules bool, all *scrapes) (err error) {
+// scrape runs a scrape manager for each job until every target has been scraped once. It runs in a bubble.
+func (r *run) scrape(rules bool, all *scrapes) error {
 	time.Sleep(time.Until(r.scene.Start))
 	receivers := map[component.ID]bool{}
 	for i := range r.config.pipelines {
@@ -128,66 +129,61 @@ func (r *run) scrape(rules bool, all *scrapes) (err error) {
 				continue
 			}
 			receivers[id] = true
-			stop, err := r.startScraper(id, rules, all)
+			cfg, err := r.config.receiver(id)
+			if err != nil {
+				return err
+			}
+			scrapeConfigs, err := (*promconfig.Config)(cfg.PrometheusConfig).GetScrapeConfigs()
 			if err != nil {
 				return fmt.Errorf("receivers::%s: %w", id, err)
 			}
-			defer stop()
+			for _, sc := range scrapeConfigs {
+				if !rules {
+					// Limits are for what the rules leave.
+					sc.MetricRelabelConfigs, sc.SampleLimit, sc.LabelLimit = nil, 0, 0
+					sc.LabelNameLengthLimit, sc.LabelValueLengthLimit = 0, 0
+				}
+				stop, err := r.startScraper(cfg.PrometheusConfig, scrapesOf{all: all, receiver: id.String(), config: sc})
+				if err != nil {
+					return fmt.Errorf("receivers::%s: job %s: %w", id, sc.JobName, err)
+				}
+				defer stop()
+			}
 		}
 	}
 	virtualtime.Settle()
 	return nil
 }
 
-func (r *run) startScraper(id component.ID, rules bool, all *scrapes) (stop func(), err error) {
-	cfg, err := r.config.receiver(id)
-	if err != nil {
-		return nil, err
-	}
-	prom := (*promconfig.Config)(cfg.PrometheusConfig)
-	scrapeConfigs, err := prom.GetScrapeConfigs()
-	if err != nil {
-		return nil, err
-	}
-	prom.ScrapeConfigs, prom.ScrapeConfigFiles = scrapeConfigs, nil
-	sets := map[string][]*targetgroup.Group{}
-	configs := map[string]*promconfig.ScrapeConfig{}
-	for _, sc := range scrapeConfigs {
-		sc.HTTPClientConfig = throughProxy(r.proxy.url)
-		if !rules {
-			// Limits are for what the rules leave.
-			sc.MetricRelabelConfigs, sc.SampleLimit, sc.LabelLimit = nil, 0, 0
-			sc.LabelNameLengthLimit, sc.LabelValueLengthLimit = 0, 0
-		}
-		configs[sc.JobName] = sc
-		sets[sc.JobName] = r.found[0][jobKey{id.String(), sc.JobName}]
-	}
+// startScraper starts a manager of one job: a manager does not say which job a scrape is of, and a target's label job may be any.
+func (r *run) startScraper(whole *prometheusreceiver.PromConfig, to scrapesOf) (stop func(), err error) {
+	prom := promconfig.Config(*whole)
+	to.config.HTTPClientConfig = throughProxy(r.proxy.url)
+	prom.ScrapeConfigs, prom.ScrapeConfigFiles = []*promconfig.ScrapeConfig{to.config}, nil
 	options := &promscrape.Options{PassMetadataInContext: true, AppendMetadata: true, DiscoveryReloadOnStartup: true}
 	if err := setUnexported(options, "skipJitterOffsetting"); err != nil {
 		return nil, err
 	}
-	to := scrapesOf{all: all, receiver: id.String(), configs: configs}
 	manager, err := promscrape.NewManager(options, discardLogger, nil, nil, to, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
-	if err := manager.ApplyConfig(prom); err != nil {
+	if err := manager.ApplyConfig(&prom); err != nil {
 		return nil, err
 	}
 	updates := make(chan map[string][]*targetgroup.Group, 1)
-	updates <- sets
+	updates <- map[string][]*targetgroup.Group{to.config.JobName: r.found[0][jobKey{to.receiver, to.config.JobName}]}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = manager.Run(updates) // it has no error of its own
 	}()
 	return func() {
-		for job, targets := range manager.TargetsActive() {
+		for _, targets := range manager.TargetsActive() {
 			for _, t := range targets {
-				all.fail(targetKey(id.String(), job, t.URL().String(), t.Labels(labels.NewBuilder(labels.EmptyLabels()))), t.LastError())
+				to.all.fail(to.key(t), t.LastError())
 			}
 		}
-		// No stale markers: nobody would read them.
 		close(updates)
 		<-ended
 		manager.Stop()
@@ -223,25 +219,22 @@ func (s *scrapes) fail(key string, err error) {
 	}
 }
 
-// scrapesOf is the storage of one scrape manager.
+// scrapesOf is the storage of the scrape manager of one job.
 type scrapesOf struct {
 	all      *scrapes
 	receiver string
-	configs  map[string]*promconfig.ScrapeConfig
+	config   *promconfig.ScrapeConfig
+}
+
+func (s scrapesOf) key(t *promscrape.Target) string {
+	return targetKey(s.receiver, s.config.JobName, t.URL().String(), t.Labels(labels.NewBuilder(labels.EmptyLabels())))
 }
 
 // AppenderV2 implements storage.AppendableV2.
 func (s scrapesOf) AppenderV2(ctx context.Context) storage.AppenderV2 {
-	a := &scrapeAppender{all: s.all}
+	a := &scrapeAppender{all: s.all, scraped: Scraped{config: s.config}}
 	if target, ok := promscrape.TargetFromContext(ctx); ok {
-		job := target.GetValue("job")
-		builder := labels.NewBuilder(labels.EmptyLabels())
-		// Relabelling may change the label job: the pool's name is what the target was discovered with.
-		if discovered := target.DiscoveredLabels(builder).Get("job"); discovered != "" {
-			job = discovered
-		}
-		a.key = targetKey(s.receiver, job, target.URL().String(), target.Labels(builder))
-		a.scraped.config = s.configs[job]
+		a.key = s.key(target)
 	}
 	return a
 }
