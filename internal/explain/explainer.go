@@ -32,6 +32,8 @@ type explainer struct {
 	result *scrapetest.Result
 	// exposed are the pages without metric_relabel_configs, kept the scrapes as they are. Both in the order of targets.
 	exposed, kept []scrapetest.Scraped
+	// delivered are the series at the time, by their labels.
+	delivered map[string]*scrapetest.Series
 	// live are the targets that a running collector scrapes, by liveKey; nil without one.
 	live map[string]*liveTarget
 }
@@ -58,6 +60,10 @@ func newExplainer(ctx context.Context, engine *scrapetest.Engine, c *scrapetest.
 	}
 	if e.kept, err = engine.Scrape(ctx, c, s, at, true); err != nil {
 		return nil, err
+	}
+	e.delivered = map[string]*scrapetest.Series{}
+	for _, s := range e.result.Live(at) {
+		e.delivered[string(s.Labels.Bytes(nil))] = &s
 	}
 	written := e.file.Jobs()
 	for _, j := range e.result.Jobs {
@@ -125,7 +131,7 @@ func (e *explainer) flow() []Station {
 		}
 		out = append(out, Station{Stage: StageProcessor, Unit: "points", Lost: sortedLost(lost)})
 	}
-	live := len(e.result.Live(e.at))
+	live := len(e.delivered)
 	return append(out, Station{Stage: StageExporter, In: live, Out: live, Unit: "series"})
 }
 

@@ -367,27 +367,27 @@ func (e *explainer) pipeline(c *candidate, after labels.Labels, nothing, f *scra
 
 // arrived compares what one series alone comes to with the run of everything.
 func (e *explainer) arrived(ls labels.Labels, step *Step, way *Way) {
-	for _, live := range e.result.Live(e.at) {
-		if !labels.Equal(live.Labels, ls) {
-			continue
-		}
+	if live := e.delivered[string(ls.Bytes(nil))]; live != nil {
 		step.Facts = append(step.Facts, Fact{"value", value(&live.Samples[len(live.Samples)-1])})
 		way.Outcome, way.Reason = Delivered, sentence("it is delivered as "+text(ls))
 		return
 	}
-	step.Ended = true
-	var reasons []string
-	for _, l := range sortedLost(counts(e.result.Drops(e.at))) {
-		if !inCompany[l.Reason] {
-			continue
-		}
-		reasons = append(reasons, fmt.Sprintf("%s %d", l.Reason, l.Count))
-	}
-	step.Why = "alone it would be delivered; together with all others it is not"
-	if len(reasons) > 0 {
-		step.Why += ": by then the runner processor had dropped " + strings.Join(reasons, ", ")
-	}
+	step.Ended, step.Why = true, "alone it would be delivered, but "+e.company()
 	way.Outcome, way.Reason = Dropped, sentence(step.Why)
+}
+
+// company says what the runner processor has dropped because of other series.
+func (e *explainer) company() string {
+	var parts []string
+	for _, l := range sortedLost(counts(e.result.Drops(e.at))) {
+		if inCompany[l.Reason] {
+			parts = append(parts, fmt.Sprintf("%s %d", l.Reason, l.Count))
+		}
+	}
+	if len(parts) == 0 {
+		return "together with all others it is not"
+	}
+	return "together with all others the runner processor drops " + strings.Join(parts, ", ")
 }
 
 // inCompany are the runner processor's reasons that come from other series.

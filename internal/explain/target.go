@@ -317,7 +317,7 @@ func (e *explainer) delivery(ctx context.Context, i int, way *Way) error {
 	if err != nil {
 		return err
 	}
-	delivered := 0
+	alone, delivered := 0, 0
 	for _, f := range followed {
 		way.Steps = append(way.Steps, Step{Stage: StageReceiver, Name: s.Target.Receiver, Pipeline: pipelineOf(followed, &f), Facts: []Fact{{"data points", fmt.Sprint(f.Received.DataPointCount())}}})
 		for _, p := range f.Processors {
@@ -333,10 +333,18 @@ func (e *explainer) delivery(ctx context.Context, i int, way *Way) error {
 			Stage: StageExporter, Name: exporterOf(&f), Pipeline: pipelineOf(followed, &f), Where: e.where(e.file.PathPos("exporters::" + f.Exporter)),
 			Facts: []Fact{{"series", fmt.Sprint(len(f.Delivered))}},
 		})
-		delivered += len(f.Delivered)
+		alone += len(f.Delivered)
+		for i := range f.Delivered {
+			if e.delivered[string(f.Delivered[i].Labels.Bytes(nil))] != nil {
+				delivered++
+			}
+		}
 	}
 	way.Outcome, way.Reason = Scraped, fmt.Sprintf("Of %.0f samples on the page and the scraper's own %d, %s delivered.",
 		s.Report["scrape_samples_scraped"], len(s.Report), counted(delivered, "series is", "series are"))
+	if alone > delivered {
+		way.Reason += fmt.Sprintf(" Alone it would be %d: %s.", alone, e.company())
+	}
 	return nil
 }
 

@@ -203,15 +203,15 @@ func (t textWriter) step(s *Step, stage *string, read map[string]bool) {
 	what := ""
 	if s.Rule != nil {
 		what = clean(s.Rule.Sentence())
-		if s.Idle() {
+		switch {
+		case s.Idle():
 			what += ": no effect"
+		case !s.Ended && s.Rule.Found() != "":
+			what += t.paint(faint, " (it is "+short(s.Rule.Found())+")")
 		}
 	}
 	t.head(s, stage, s.Name, what)
 	indent := strings.Repeat(" ", stageWidth+4)
-	if s.Rule != nil && !s.Idle() && !s.Ended && s.Rule.Found() != "" {
-		t.line("%s%s", indent, t.paint(faint, "it is "+short(s.Rule.Found())))
-	}
 	for _, f := range s.Facts {
 		t.line("%s%s %s", indent, t.paint(faint, clean(f.Name)+":"), short(f.Value))
 	}
