@@ -148,26 +148,51 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
-// Load reads a scene file, whose only key is `scene`, and all that it names.
+// Load reads the scene of a scene file or of a test file, and all that it names.
 func Load(path string) (*Scene, error) {
-	text, err := ReadFile(path, maxSceneFile)
+	spec, path, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	var file struct {
-		Scene *Spec `yaml:"scene"`
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if file.Scene == nil {
-		return nil, fmt.Errorf("%s: no scene in it: a scene file has the key `scene`", path)
-	}
-	s, err := file.Scene.Load(filepath.Dir(path))
+	s, err := spec.Load(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// read returns the scene that a file has, or names, and the file that it stands in.
+func read(path string) (*Spec, string, error) {
+	text, err := ReadFile(path, maxSceneFile)
+	if err != nil {
+		return nil, "", err
+	}
+	var named struct {
+		Scene yaml.Node `yaml:"scene"`
+	}
+	if err := yaml.Unmarshal(text, &named); err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	if named.Scene.Kind == yaml.ScalarNode && named.Scene.Tag == "!!str" { // a test file may name a scene file, which has to hold it
+		path = join(filepath.Dir(path), named.Scene.Value)
+		if text, err = ReadFile(path, maxSceneFile); err != nil {
+			return nil, "", err
+		}
+	}
+	var file struct {
+		Scene *Spec `yaml:"scene"`
+		// What else a test file has.
+		Config  yaml.Node `yaml:"config"`
+		Configs yaml.Node `yaml:"configs"`
+		Cases   yaml.Node `yaml:"cases"`
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	if file.Scene == nil {
+		return nil, "", fmt.Errorf("%s: no scene in it: a scene file has the key `scene`", path)
+	}
+	return file.Scene, path, nil
 }
