@@ -34,6 +34,12 @@ func NewMetrics(profile string, include, exclude []Pattern) (*Metrics, error) {
 	if m.exclude, err = NewMatcher(exclude); err != nil {
 		return nil, fmt.Errorf("exclude%w", err)
 	}
+	// An exclude that takes something out of the lists is of use, also where that is dropped at the scrape and never seen here.
+	for _, list := range []*Matcher{m.profile, m.include} {
+		for name := range list.exact {
+			m.exclude.Match(name)
+		}
+	}
 	return m, nil
 }
 
