@@ -44,8 +44,18 @@ func ParseBudget(text string) (Budget, error) {
 	return b, nil
 }
 
-// Check returns what is wrong with a report by the budget; empty where it is kept. Bytes are those of remote write 1.0.
-func (b Budget) Check(r *Report) string {
+// Check fills in Exceeded. Bytes are those of remote write 1.0.
+func (r *Report) Check(budgets []Budget) {
+	r.Exceeded = nil
+	for _, b := range budgets {
+		if wrong := b.check(r); wrong != "" {
+			r.Exceeded = append(r.Exceeded, wrong)
+		}
+	}
+}
+
+// check returns what is wrong with a report; empty where the budget is kept.
+func (b Budget) check(r *Report) string {
 	figure, show := 0.0, count
 	switch b.What {
 	case "series":

@@ -130,6 +130,12 @@ func TestLabels(t *testing.T) {
 	assert.False(t, byName["app"].EndsWithPod)
 	assert.Positive(t, byName["pod_ip"].SavedBytes)
 	assert.InDelta(t, r.Total.SeriesMonth, byName["pod_ip"].Without.SeriesMonth, 1e-9)
+	both := byName["instance + pod_ip"]
+	assert.Equal(t, 26, both.Colliding, "all of the two pods")
+	assert.Equal(t, 3, both.Values)
+	assert.Equal(t, 33, both.Series)
+	assert.InDelta(t, 13.0/30*monthSeconds/r.Total.Samples, both.Saved, 1e-9)
+	assert.InDelta(t, 13+7, both.Without.SeriesMonth, 1e-9, "nothing ends with a pod any more")
 	// kind tells two series of each pod apart.
 	assert.Equal(t, 4, byName["kind"].Colliding)
 	assert.InDelta(t, 2.0/30*monthSeconds/r.Total.Samples, byName["kind"].Saved, 1e-9)
@@ -222,7 +228,7 @@ func TestBudgets(t *testing.T) {
 	} {
 		b, err := ParseBudget(text)
 		require.NoError(t, err, text)
-		assert.Equal(t, want, b.Check(r), text)
+		assert.Equal(t, want, b.check(r), text)
 	}
 	for _, text := range []string{"", "<= 20", "series < 5", "series <= many", "series <= 5 USD", "euro <= 5"} {
 		_, err := ParseBudget(text)
@@ -318,7 +324,7 @@ func FuzzParse(f *testing.F) {
 			assert.NotNil(t, p)
 		}
 		if b, err := ParseBudget(text); err == nil {
-			b.Check(&Report{Services: []Service{{}}})
+			(&Report{Services: []Service{{}}}).Check([]Budget{b})
 		}
 		if in, err := parseCollector(strings.NewReader(text)); err == nil {
 			_, err := New(t.Context(), in, options())

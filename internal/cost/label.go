@@ -5,20 +5,25 @@ package cost
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// Label is what a label costs.
+// Label is what a label costs, or several together.
 type Label struct {
+	// Name is the label; of several: instance + pod.
 	Name string `json:"name"`
 	// Values is how many values it has, Series how many series have it.
 	Values int `json:"values"`
 	Series int `json:"series"`
 	// EndsWithPod says that some of its values are those of a pod that is replaced.
 	EndsWithPod bool `json:"ends_with_pod,omitempty"`
+	// Constant says that all series have it with the same value. It may be what tells this runner from others.
+	Constant bool `json:"constant,omitempty"`
 	// Without is everything if no series had the label, and those that it alone told apart were summed up to one.
 	Without Part `json:"without"`
 	// Colliding are the series that only this label tells apart. Where the label is dropped and they are not summed up, several
@@ -36,7 +41,9 @@ func (l *Label) Note() string {
 	case l.EndsWithPod:
 		return "new with each pod"
 	case l.Name == model.BucketLabel || l.Name == model.QuantileLabel:
-		return "of no use to sum up"
+		return "part of a histogram or summary"
+	case l.Constant:
+		return "may tell runners apart"
 	}
 	return ""
 }
@@ -53,13 +60,27 @@ func (r *reporter) labels(ctx context.Context, total *Part) ([]Label, error) {
 	}
 	delete(values, model.MetricNameLabel)
 	var all []Label
-	for name, byValue := range values {
-		l := Label{Name: name, Values: len(byValue)}
-		for value, n := range byValue {
+	var ending []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		l := Label{Name: name, Values: len(values[name])}
+		for value, n := range values[name] {
 			l.Series += n * r.Runners
 			l.EndsWithPod = l.EndsWithPod || ends(value, r.Bound)
 		}
-		if err := r.without(ctx, &l, total); err != nil {
+		l.Constant = l.Values == 1 && l.Series == total.Series
+		if l.EndsWithPod {
+			ending = append(ending, name)
+		}
+		if err := r.without(ctx, &l, total, name); err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	if len(ending) > 1 {
+		// Each of them tells pods apart, so that none seems to cost anything.
+		l := Label{Name: strings.Join(ending, " + "), EndsWithPod: true}
+		l.Values, l.Series = r.having(ending)
+		if err := r.without(ctx, &l, total, ending...); err != nil {
 			return nil, err
 		}
 		all = append(all, l)
@@ -70,8 +91,21 @@ func (r *reporter) labels(ctx context.Context, total *Part) ([]Label, error) {
 	return all, nil
 }
 
-// without merges the series that only the label tells apart.
-func (r *reporter) without(ctx context.Context, l *Label, total *Part) error {
+// having is how many combinations of values the labels have, and how many series have one of them.
+func (r *reporter) having(names []string) (combinations, series int) {
+	seen := map[string]bool{}
+	for i := range r.Series {
+		with := r.Series[i].Labels.BytesWithLabels(nil, names...)
+		if len(with) > len(labels.EmptyLabels().Bytes(nil)) {
+			seen[string(with)] = true
+			series += r.Series[i].Count * r.Runners
+		}
+	}
+	return len(seen), series
+}
+
+// without merges the series that only the labels tell apart.
+func (r *reporter) without(ctx context.Context, l *Label, total *Part, names ...string) error {
 	type group struct {
 		series  Series
 		members int
@@ -82,11 +116,11 @@ func (r *reporter) without(ctx context.Context, l *Label, total *Part) error {
 	var key []byte
 	for i := range r.Series {
 		s := &r.Series[i]
-		key = s.Labels.BytesWithoutLabels(key, l.Name)
+		key = s.Labels.BytesWithoutLabels(key, names...)
 		g, ok := groups[string(key)]
 		if !ok {
 			builder.Reset(s.Labels)
-			builder.Del(l.Name)
+			builder.Del(names...)
 			g = &group{series: *s}
 			g.series.Labels = builder.Labels()
 			groups[string(key)] = g

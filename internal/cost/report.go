@@ -45,6 +45,8 @@ type Report struct {
 	Tree []Branch `json:"tree,omitempty"`
 	// Labels is what each label costs, the one that costs most first.
 	Labels []Label `json:"labels,omitempty"`
+	// Exceeded says what is above a budget.
+	Exceeded []string `json:"budgets_exceeded,omitempty"`
 }
 
 // Part is a part of the series.

@@ -9,8 +9,11 @@ import (
 	"text/tabwriter"
 )
 
-// textRows is how many parts the text shows of each kind; the rest is summed up.
-const textRows = 10
+// textRows is how many parts the text shows of each kind, labelRows how many labels; the rest is summed up.
+const (
+	textRows  = 10
+	labelRows = 20
+)
 
 // lineWidth is where the text of an assumption is broken.
 const lineWidth = 118
@@ -46,6 +49,12 @@ func WriteText(to io.Writer, r *Report) error {
 	}
 	if len(r.Labels) > 0 {
 		w.labels(r)
+	}
+	for i, exceeded := range r.Exceeded {
+		if i == 0 {
+			w.printf("\n")
+		}
+		w.printf("over budget: %s\n", exceeded)
 	}
 	return w.err
 }
@@ -123,8 +132,8 @@ func (w *printer) labels(r *Report) {
 	w.printf("\nWhat each label costs. Without it, series that it alone tells apart become one: summed up, that is a saving. Just dropped,\n" +
 		"they collide, and all but one of their samples are lost.\n\n")
 	w.table(func(t io.Writer) {
-		_, _ = fmt.Fprint(t, "values\tseries with it\tless samples\tless bytes\tUSD less\tcolliding series\tseries a month without\t  label\n")
-		for i := range r.Labels {
+		_, _ = fmt.Fprint(t, "values\tseries with it\tless samples\tless bytes\tless USD\tcolliding series\tseries a month without\t  label\n")
+		for i := range r.Labels[:min(len(r.Labels), labelRows)] {
 			l := &r.Labels[i]
 			name := shown(l.Name)
 			if note := l.Note(); note != "" {
@@ -133,4 +142,7 @@ func (w *printer) labels(r *Report) {
 			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", count(float64(l.Values)), count(float64(l.Series)), percent(l.Saved), percent(l.SavedBytes), usd(l.SavedUSD), count(float64(l.Colliding)), count(l.Without.SeriesMonth), name)
 		}
 	})
+	if more := len(r.Labels) - labelRows; more > 0 {
+		w.printf("%d more labels cost less: see --output json or html\n", more)
+	}
 }
