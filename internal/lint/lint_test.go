@@ -190,6 +190,14 @@ func TestFix(t *testing.T) {
 	}
 }
 
+// Edits that touch are made one after the other.
+func TestSelectEdits(t *testing.T) {
+	at := func(start, end int) Finding { return Finding{edits: []configfile.Edit{{Start: start, End: end}}} }
+	edits, chosen := selectEdits([]Finding{at(5, 9), at(0, 5), {}, at(10, 12), at(11, 13)})
+	assert.Equal(t, []configfile.Edit{{Start: 0, End: 5}, {Start: 10, End: 12}}, edits)
+	assert.Len(t, chosen, 2)
+}
+
 func TestSilences(t *testing.T) {
 	const job = "- job_name: a\n  scrape_interval: 5s%s\n  static_configs: [{targets: ['a:1']}]\n"
 	list := func(text string) []string { return lines(check(t, text)) }

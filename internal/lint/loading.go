@@ -3,7 +3,6 @@
 package lint
 
 import (
-	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -89,7 +88,6 @@ func checkRefused(c *checker) {
 		for i, j := range group {
 			items[i] = c.loadable(j.Node)
 			withoutWhatOthersFind(items[i], j)
-			rename(items[i], fmt.Sprintf("job %d", i))
 		}
 		left := maxRefusals
 		c.loadJobs(global, group, items, &left)
@@ -149,14 +147,8 @@ func (c *checker) groups() [][]job {
 	return out
 }
 
-// rename gives a job another name, where it has one.
-func rename(item *yaml.Node, name string) {
-	if n := configfile.Get(item, "job_name"); n != nil && n.Kind == yaml.ScalarNode && n.Value != "" {
-		n.Value, n.Tag, n.Style = name, "!!str", yaml.DoubleQuotedStyle
-	}
-}
-
-// loadJobs loads jobs together, and where that is refused each half, down to the job that is at fault.
+// loadJobs loads jobs together, and where that is refused each half, down to the job that is at fault. Alone, those whose name
+// is there twice pass: they have a rule of their own.
 func (c *checker) loadJobs(global *yaml.Node, jobs []job, items []*yaml.Node, left *int) {
 	if *left == 0 {
 		return
@@ -166,11 +158,6 @@ func (c *checker) loadJobs(global *yaml.Node, jobs []job, items []*yaml.Node, le
 	case err == nil:
 	case len(jobs) == 1:
 		*left--
-		// Once more, with its own name in the error. Names that are there twice are found elsewhere, and are not in the way before.
-		rename(items[0], jobs[0].Name)
-		if named := load(global, items); named != nil {
-			err = named
-		}
 		c.addRefusal(jobs[0].Node, err)
 	default:
 		half := len(jobs) / 2

@@ -296,7 +296,7 @@ var unique = []string{
 }
 
 // uniqueNames are names under which such labels are usually kept.
-var uniqueNames = []string{"pod_ip", "pod_host_ip", "host_ip", "uid", "pod_uid", "container_id", "request_id", "trace_id", "session_id"}
+var uniqueNames = []string{"pod_ip", "pod_host_ip", "host_ip", "uid", "pod_uid", "container_id", "request_id", "trace_id"}
 
 func checkHighCardinality(c *checker) {
 	dropped := c.droppedLabels()

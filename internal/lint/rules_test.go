@@ -86,6 +86,8 @@ func TestRefused(t *testing.T) {
 		}
 		assert.Equal(t, []string{"Prometheus refuses it: " + want}, got, job)
 	}
+	assert.Empty(t, foundIn(t, "refused", "receivers: {prometheus: {config: {scrape_configs: [{job_name: '${env:JOB}', static_configs: [{targets: ['a:1']}]}]}}}"))
+	assert.Empty(t, foundIn(t, "refused", "- job_name: a\n- job_name: a\n- job_name: b\n"), "names have a rule of their own")
 	many := "scrape_configs:\n" + strings.Repeat("- {job_name: a, scrape_interval: 30s}\n", 9) + "- {job_name: a, bad: 1}\n- 7\n"
 	assert.Equal(t, []string{"11:17", "12:3"}, foundIn(t, "refused", many))
 	assert.Equal(t, []string{"1:1", "3:1"}, foundIn(t, "refused", "unknown: 1\nglobal: {}\nother: 1\nscrape_configs: []\n"))
@@ -144,7 +146,7 @@ func TestNeverSet(t *testing.T) {
 	assert.Len(t, rule(sd("pod"), "__meta_kubernetes_pod_label_a-b"), 1)
 	assert.Empty(t, found(t, "never-set-label", sd("pod")+"relabel_configs:\n- {replacement: a, target_label: __meta_kubernetes_x}\n- {source_labels: [__meta_kubernetes_x], target_label: y}\n"))
 	assert.Equal(t, []string{`label "__address__" is gone when series are relabelled`, `label "__meta_a" is gone when series are relabelled`},
-		found(t, "never-set-label", "metric_relabel_configs: [{source_labels: [__address__, __name__, __tmp_x, __meta_a], target_label: x}]\n"))
+		found(t, "never-set-label", "metric_relabel_configs: [{replacement: a, target_label: __meta_b}, {source_labels: [__meta_b, __address__, __name__, __tmp_x, __meta_a], target_label: x}]\n"))
 }
 
 func TestDropsEverything(t *testing.T) {
@@ -240,6 +242,8 @@ func TestHistogramPart(t *testing.T) {
 		"{action: drop, source_labels: [__name__], regex: '.*_count'}":                         1,
 		"{action: drop, source_labels: [__name__], regex: 'a|b_count'}":                        1,
 		"{action: drop, source_labels: [__name__], regex: '(a|b)_bucket'}":                     1,
+		"{action: drop, source_labels: [__name__], regex: 'a_(sum|count)'}":                    1,
+		"{action: drop, source_labels: [__name__], regex: 'a(_sum|_count)?'}":                  0,
 		"{action: drop, source_labels: [__name__], regex: 'a_sum'}":                            0,
 		"{action: drop, source_labels: [__name__], regex: 'a(_bucket|_sum|_count)?'}":          0,
 		"{action: drop, source_labels: [__name__], regex: 'a_.*'}":                             0,
@@ -305,6 +309,10 @@ func TestMissingLabels(t *testing.T) {
 		"            kubernetes_sd_configs: [{role: pod}]\n            relabel_configs: [{source_labels: [a], target_label: app}]\n":       1,
 	} {
 		assert.Len(t, foundIn(t, "missing-label", withProcessor(job)), want, job)
+	}
+	groups := withProcessor("            static_configs: [{targets: ['a:1'], labels: {app: a, namespace: b}}, {targets: ['b:1'], labels: {app: a}}]\n")
+	for _, f := range check(t, groups) {
+		assert.Equal(t, `targets of job "example" have no label namespace: all of their series are out of scope`, f.Message)
 	}
 	assert.Equal(t, []string{"1:23"}, foundIn(t, "missing-label", "processors: {runner: {metadata: {organization: a, runner: b, kubiya_type: c}}}"))
 	assert.Empty(t, foundIn(t, "missing-label", ofJob("static_configs: [{targets: ['a:1']}]\n").File()), "no processor, no scope")

@@ -47,8 +47,8 @@ func checkHistogramPart(c *checker) {
 func (c *checker) checkDroppedPart(r configfile.Rule) {
 	matches := r.Config.Regex.MatchString
 	for _, name := range samples(r.Config.Regex.String()) {
-		if base, is := strings.CutSuffix(name, "_count"); is && matches(name) && !matches(base+"_bucket") && !matches(base+"_sum") {
-			c.add(regexNode(r), "drops %s but not its _bucket and _sum: where it is a histogram or a summary, the receiver discards all of it", shown(name))
+		if base, is := strings.CutSuffix(name, "_count"); is && matches(name) && !matches(base+"_bucket") && !matches(base) {
+			c.add(regexNode(r), "drops %s and leaves others of the family: where it is a histogram or a summary, the receiver discards all of it", shown(name))
 			return
 		}
 		if base, is := strings.CutSuffix(name, "_bucket"); is && matches(name) && !matches(base+"_count") {

@@ -107,6 +107,16 @@ func TestSummary(t *testing.T) {
 	assert.Equal(t, "2 cases, 1 failed: 1 error, 1 info", summary(Suite{Unit: "case", Cases: []Case{{}, {Findings: []Finding{{Severity: Info}, {Severity: Error}}}}}))
 }
 
+func TestAWarningFails(t *testing.T) {
+	assert.True(t, Suite{Cases: []Case{{}, {Findings: []Finding{{Severity: Warning}}}}}.Failed())
+	assert.False(t, Suite{Cases: []Case{{Findings: []Finding{{Severity: Info}}}}}.Failed())
+}
+
+func TestGitHubEscapes(t *testing.T) {
+	assert.Equal(t, "a%25%3A%2C%0D%0A", gitHubProperty.Replace("a%:,\r\n"))
+	assert.Equal(t, "a%25:,%0D%0A", gitHubData.Replace("a%:,\r\n"))
+}
+
 func TestErrors(t *testing.T) {
 	var b bytes.Buffer
 	require.EqualError(t, Write(&b, "yaml", Suite{}, Options{}), `--output "yaml" is not known: use text, json, github, junit`)
