@@ -73,28 +73,36 @@ func NewCluster(objects []Object, options Options) (*Cluster, error) {
 // workload its pods; all others stay as they are, with their names and addresses.
 func (c *Cluster) With(objects []Object) (*Cluster, error) {
 	next := c.copy()
-	var added []key
+	added := make([]key, len(objects))
+	values := make([]object, len(objects))
 	for i := range objects {
 		o := &objects[i]
 		if o.value == nil {
 			next.ignored[o.APIVersion+" "+o.Kind]++
 			continue
 		}
-		value, _ := o.value.DeepCopyObject().(object) // it was one
-		if value.GetNamespace() == "" && !o.kind.cluster {
-			value.SetNamespace(next.options.Namespace)
+		values[i], _ = o.value.DeepCopyObject().(object) // it was one
+		if values[i].GetNamespace() == "" && !o.kind.cluster {
+			values[i].SetNamespace(next.options.Namespace)
 		}
-		k := key{o.kind, value.GetNamespace(), value.GetName()}
-		if _, replaced := next.entries[k]; replaced {
-			next.deleteDependents(k)
+		added[i] = key{o.kind, values[i].GetNamespace(), values[i].GetName()}
+		if _, replaced := next.entries[added[i]]; replaced && makesPods(o.kind) {
+			next.deleteDependents(added[i])
 		}
-		next.put(k, entry{object: value, size: o.size})
-		added = append(added, k)
+	}
+	for i, value := range values {
+		if value != nil {
+			next.put(added[i], entry{object: value, size: objects[i].size})
+		}
 	}
 	if err := next.fill(added); err != nil {
 		return nil, err
 	}
 	return next.settled()
+}
+
+func makesPods(k *kind) bool {
+	return slices.Contains([]string{"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"}, k.name)
 }
 
 // Without returns a cluster from which objects were deleted, and what they own: with a Deployment its pods. Each name is like

@@ -169,6 +169,41 @@ status: {phase: Running, podIP: 192.0.2.7, hostIP: 192.0.2.1, conditions: [{type
 	assert.Len(t, cluster.keys("Node"), 1)
 }
 
+// TestReplaceGiven: with a workload of `kubectl get` its pods are there again, in any order; and a service keeps its slices.
+func TestReplaceGiven(t *testing.T) {
+	const pod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: set-0, labels: {app: s}, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: set, uid: "1", controller: true}]}
+status: {phase: Running, podIP: 192.0.2.7}
+`
+	const set = `
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: set}
+spec: {replicas: 3, selector: {matchLabels: {app: s}}, template: {metadata: {labels: {app: s}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s}
+spec: {selector: {app: s}, ports: [{port: 80}]}
+`
+	const slice = `
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s-1, labels: {kubernetes.io/service-name: s}, ownerReferences: [{apiVersion: v1, kind: Service, name: s, uid: "1", controller: true}]}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.9], targetRef: {kind: Pod, name: other}}]
+`
+	cluster := clusterOf(t, parse(t, pod+set+slice))
+	again, err := cluster.With(parse(t, pod+set))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"set-0 192.0.2.7"}, podNames(again))
+	assert.Equal(t, []string{"other"}, endpointsIn(again, "s"))
+}
+
 // TestAddresses: none is given twice, and none that a manifest has.
 func TestAddresses(t *testing.T) {
 	manifests := func(more string) []Object {

@@ -29,7 +29,7 @@ func (f *filler) expand(added []key) error {
 	for _, k := range added {
 		e, exists := f.entries[k]
 		if !exists {
-			continue // replaced by a later one, with what it owned
+			continue // of a kind that does not matter
 		}
 		if err := f.expandOne(workload{key: k, entry: e}); err != nil {
 			return err
