@@ -111,7 +111,7 @@ type recording struct {
 	files    map[string]bool              // names of pages
 	summary  Summary
 	problems map[string]Problem // by target
-	kinds    map[string]bool   // objects that were counted
+	kinds    map[string]bool    // objects that were counted
 }
 
 // Run records. When the context is cancelled between two samples, what there is by then is a recording as well. An error leaves
