@@ -193,7 +193,7 @@ func (f *File) checkNodes() error {
 			s.nodes, s.depth = s.nodes+c.nodes, max(s.depth, c.depth+1)
 			switch {
 			case s.nodes > maxNodes:
-				return nil, f.errorAt(f.Pos(child), "the file has more than %d values once aliases are replaced: remove aliases of aliases", maxNodes)
+				return nil, f.errorAt(f.Pos(child), "the file has more than %d values with aliases replaced: split it, or remove aliases of aliases", maxNodes)
 			case s.depth > maxDepth:
 				return nil, f.errorAt(f.Pos(child), "is nested deeper than %d levels once aliases are replaced: remove aliases of aliases", maxDepth)
 			}

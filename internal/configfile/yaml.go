@@ -2,9 +2,7 @@
 
 package configfile
 
-import (
-	"bytes"
-)
+import "errors"
 
 // ParseYAML parses a YAML file that is no configuration, with the same bounds and the same care for positions as Parse. Its Kind is 0,
 // and its root may be anything; it has no jobs. Name is what it is called in messages. The error is an *Error.
@@ -14,10 +12,11 @@ func ParseYAML(name string, text []byte) (*File, error) {
 		return nil, err
 	}
 	f.lines = lineStarts(text)
-	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, f.errorAt(Position{}, "the file is empty: is it the right one?")
-	}
 	if err := f.decode(); err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Line == 0 {
+			e.Message = "the file has no content: is it the right one?"
+		}
 		return nil, err
 	}
 	if err := f.checkNodes(); err != nil {
