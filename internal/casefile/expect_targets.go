@@ -170,12 +170,12 @@ func addressOf(t *scrapetest.Target) string {
 	return t.Discovered.Get(metaAddress)
 }
 
-// isCalled says whether a name is one of a target's.
+// isCalled says whether a name is one of a target's. By its URL, a target that is scraped by another scheme or path is another one.
 func isCalled(t *scrapetest.Target, name string) bool {
 	if pod := t.Discovered.Get(metaPod); pod != "" && (name == "pod/"+pod || name == nameOf(t)) {
 		return true
 	}
-	return name == addressOf(t)
+	return name == addressOf(t) || name == t.URL && name != ""
 }
 
 // fate says in words what became of a target, and by which rule.
