@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
 )
@@ -229,14 +230,14 @@ func (v *view) lostBehind(s *selector, c *candidate) string {
 	if len(steps) > 0 {
 		last := &steps[len(steps)-1]
 		if !last.Kept {
-			return from + ", and it was dropped by " + v.metricRule(t.Receiver, t.Job, last.Rule)
+			return from + ", and it was dropped by " + v.metricRule(t, last.Rule)
 		}
 		after = last.After
 	}
 	if name := after.Get(labels.MetricName); name != s.name() {
 		for _, step := range steps {
 			if step.Before.Get(labels.MetricName) != step.After.Get(labels.MetricName) {
-				return fmt.Sprintf("%s, and it was renamed to %s by %s", from, name, v.metricRule(t.Receiver, t.Job, step.Rule))
+				return fmt.Sprintf("%s, and it was renamed to %s by %s", from, name, v.metricRule(t, step.Rule))
 			}
 		}
 	}
@@ -246,7 +247,7 @@ func (v *view) lostBehind(s *selector, c *candidate) string {
 	if by := v.droppedBy(t, s.name(), c.family(rules)); by != "" {
 		return from + ", and " + by
 	}
-	return from + ", no rule dropped it, and it would be delivered if it were alone" + v.droppedInAll()
+	return from + ", and neither a rule nor a processor drops it when it is alone" + v.droppedInAll()
 }
 
 // family are the series of the family that a series is of, as they are behind all rules: a receiver discards a part of one.
@@ -358,9 +359,9 @@ func (v *view) droppedInAll() string {
 		}
 	}
 	if len(reasons) == 0 {
-		return ""
+		return ": it may be delivered with other labels"
 	}
-	return "; with everything else, processors dropped by then: " + strings.Join(reasons, ", ")
+	return "; with everything else, processors have dropped by then: " + strings.Join(reasons, ", ")
 }
 
 // job is the scrape configuration that a target is of.
@@ -369,8 +370,11 @@ func (v *view) job(t *scrapetest.Target) *scrapetest.Job {
 	return &v.result.Jobs[i]
 }
 
-func (v *view) metricRule(receiver, job string, index int) string {
-	return v.rule(receiver, job, "metric_relabel_configs", index, configfile.Job.MetricRelabel)
+func (v *view) metricRule(t *scrapetest.Target, index int) string {
+	if scopepushdownconverter.IsDerived(v.job(t).Scrape.MetricRelabelConfigs[index]) {
+		return "the rule that is derived from the scope of the runner processor: its metrics do not name it"
+	}
+	return v.rule(t.Receiver, t.Job, "metric_relabel_configs", index, configfile.Job.MetricRelabel)
 }
 
 // atOdds says whether a target has a label with another value than the selector wants.

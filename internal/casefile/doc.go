@@ -24,8 +24,8 @@
 //	count    by selector: how many series match. Further labels are allowed.
 //	promql   by expression: true (it gives something), false (it gives nothing, or the scalar 0), or the value of the one sample.
 //	absent   selectors that no series matches.
-//	drops    by reason: how many points the runner processor has dropped since the start. out_of_scope is the sum of namespace,
-//	         object_namespace, component and metric.
+//	drops    by reason: how many points the runner processor has dropped since the start, where no rule is derived from its scope that
+//	         drops them at the scrape already. out_of_scope is the sum of namespace, object_namespace, component and metric.
 //	error    a regular expression: the configuration or its discovery is refused with such an error.
 //
 // A configuration and a scene are run once for all cases that have both; runs are side by side.

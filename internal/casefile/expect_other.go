@@ -116,9 +116,13 @@ func (p *parsing) drops(c *Case, key, value *yaml.Node) error {
 		reasons = outOfScopeReasons
 	}
 	c.add(expectation{kind: kindDrops, at: key, value: value, check: func(v *view) verdict {
+		counted, err := v.drops()
+		if err != nil {
+			return verdict{message: "drops cannot be counted: " + err.Error()}
+		}
 		var have int64
 		for _, reason := range reasons {
-			have += v.result.Drops(v.at)[reason]
+			have += counted.Drops(v.at)[reason]
 		}
 		return compare("points dropped as "+key.Value, want, float64(have))
 	}})

@@ -194,6 +194,7 @@ func (p *parsing) labels(c *Case, n *yaml.Node) error {
 	if match == nil {
 		return p.errorAt(n, "labels without `match`: say of which series, such as 'up{}'")
 	}
+	match.open = true // all that match are meant
 	if len(have)+len(lack) == 0 {
 		return p.errorAt(n, "labels without `have` and `lack`: name labels under one of them")
 	}
@@ -234,6 +235,7 @@ func (p *parsing) count(c *Case, key, value *yaml.Node) error {
 	if err != nil {
 		return err
 	}
+	s.open = true // all that match are counted
 	want, err := p.quantityAt(value, "a count")
 	if err != nil {
 		return err

@@ -122,6 +122,10 @@ func (f *File) checkKeys(n *yaml.Node, t reflect.Type, what string) error {
 		for key, value := range configfile.Pairs(n) {
 			errs = append(errs, f.checkKeys(value, t.Elem(), short(key.Value)))
 		}
+	case t.Kind() == reflect.Map && n.ShortTag() != "!!null":
+		return f.errorAt(n, "%s is a mapping, but this is %s", what, kindOf(n))
+	case n.Kind != yaml.SequenceNode && t.Kind() == reflect.Slice && n.ShortTag() != "!!null":
+		return f.errorAt(n, "%s is a list, but this is %s", what, kindOf(n))
 	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for _, item := range configfile.Items(n) {
 			errs = append(errs, f.checkKeys(item, t.Elem(), "an item of "+what))

@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/report"
 	"github.com/kubiyabot/otelcol-runner/internal/scene"
@@ -247,8 +248,24 @@ func (r *runner) deliver(ctx context.Context, g *group) (*view, []time.Duration,
 		return nil, nil, err
 	}
 	v := &view{ctx: ctx, engine: r.engine, result: result, config: config, brief: r.options.StopAtFirst}
+	v.drops = sync.OnceValues(func() (*scrapetest.Result, error) { return r.undiverted(ctx, g, v, times) })
 	v.scrapes = &scrapes{at: map[time.Duration]func() ([]scrapetest.Scraped, error){}}
 	return v, times, nil
+}
+
+// undiverted is the result by which drops are counted: of the configuration with nothing derived from it, where all that is out of scope
+// comes to the processor.
+func (r *runner) undiverted(ctx context.Context, g *group, v *view, times []time.Duration) (*scrapetest.Result, error) {
+	if !slices.ContainsFunc(v.result.Jobs, func(j scrapetest.Job) bool {
+		return slices.ContainsFunc(j.Scrape.MetricRelabelConfigs, scopepushdownconverter.IsDerived)
+	}) {
+		return v.result, nil
+	}
+	config, err := scrapetest.LoadUnconverted(g.config, g.scene.Env)
+	if err != nil {
+		return nil, err
+	}
+	return r.engine.Run(ctx, config, g.scene, times...)
 }
 
 // judgeError is the verdict about a case whose configuration is refused. told says that another case has
@@ -294,7 +311,9 @@ type view struct {
 	at     time.Duration
 	brief  bool // nobody reads the reasons
 
-	scrapes *scrapes // shared by the views of a run
+	// Shared by the views of a run.
+	scrapes *scrapes
+	drops   func() (*scrapetest.Result, error)
 }
 
 // jobInFile is the job in the configuration as it is written. Its name may come from the environment.

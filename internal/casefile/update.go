@@ -4,6 +4,7 @@ package casefile
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -36,25 +37,30 @@ func (u *Update) Diff() (string, error) {
 // Updates are the files of which expectations can be written anew: values of series, counts, numbers and lists of targets, drops, results of
 // PromQL, and what was left empty. Comparisons are kept, and so is what several configurations disagree about.
 func (r *Report) Updates() ([]Update, error) {
-	byFile := map[*File]map[*expectation][]*verdict{}
+	// What stands in one place, such as the anchor of several aliases, has one value.
+	type place map[*yaml.Node]*replacement
+	byFile := map[*File]place{}
 	var files []*File
 	for i := range r.outcomes {
 		o := &r.outcomes[i]
-		if o.verdicts == nil {
-			continue
-		}
 		if byFile[o.file] == nil {
-			byFile[o.file] = map[*expectation][]*verdict{}
+			byFile[o.file] = place{}
 			files = append(files, o.file)
 		}
-		for k := range o.test.expect {
+		for k := range o.verdicts {
 			e := &o.test.expect[k]
-			byFile[o.file][e] = append(byFile[o.file][e], &o.verdicts[k])
+			if e.value == nil {
+				continue
+			}
+			if byFile[o.file][e.value] == nil {
+				byFile[o.file][e.value] = &replacement{expectation: e}
+			}
+			byFile[o.file][e.value].verdicts = append(byFile[o.file][e.value].verdicts, &o.verdicts[k])
 		}
 	}
 	var updates []Update
 	for _, f := range files {
-		u, err := f.update(byFile[f])
+		u, err := f.update(slices.Collect(maps.Values(byFile[f])))
 		if err != nil {
 			return nil, err
 		}
@@ -65,14 +71,20 @@ func (r *Report) Updates() ([]Update, error) {
 	return updates, nil
 }
 
-func (f *File) update(all map[*expectation][]*verdict) (*Update, error) {
+// replacement is what may be written anew in one place.
+type replacement struct {
+	expectation *expectation
+	verdicts    []*verdict // of all configurations
+}
+
+func (f *File) update(all []*replacement) (*Update, error) {
 	u := &Update{File: f.Name, Before: f.yaml.Text}
 	var edits []configfile.Edit
-	for e, verdicts := range all {
-		if e.value == nil || !agree(verdicts) {
+	for _, r := range all {
+		if !agree(r.verdicts) {
 			continue
 		}
-		some, err := f.edit(e, verdicts[0])
+		some, err := f.edit(r.expectation, r.verdicts[0])
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,17 @@ var prometheusType = component.MustNewType("prometheus")
 // env nor has a default is an error that names it, as is a component that the distribution has not got or whose configuration it
 // refuses.
 func Load(file *configfile.File, env map[string]string) (*Config, error) {
-	conf, err := resolve(file, env)
+	return load(file, env, converters())
+}
+
+// LoadUnconverted is Load without the distribution's converters: nothing is derived from what stands in the file. The processors of such a
+// configuration count what is out of scope, which Load lets the scrape drop where that makes no other difference.
+func LoadUnconverted(file *configfile.File, env map[string]string) (*Config, error) {
+	return load(file, env, nil)
+}
+
+func load(file *configfile.File, env map[string]string, converters []confmap.ConverterFactory) (*Config, error) {
+	conf, err := resolve(file, env, converters)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Name, err)
 	}
@@ -56,9 +66,9 @@ func Load(file *configfile.File, env map[string]string) (*Config, error) {
 	return c, nil
 }
 
-func resolve(file *configfile.File, env map[string]string) (*confmap.Conf, error) {
+func resolve(file *configfile.File, env map[string]string, converters []confmap.ConverterFactory) (*confmap.Conf, error) {
 	if file.Kind == configfile.Collector {
-		return resolveCollector(file.Text, env)
+		return resolveCollector(file.Text, env, converters)
 	}
 	// Prometheus expands nothing in scrape_configs: the content is taken as it is.
 	var content any
@@ -229,7 +239,7 @@ type Job struct {
 }
 
 // resolveCollector expands and merges as the collector's own resolver does.
-func resolveCollector(text []byte, env map[string]string) (*confmap.Conf, error) {
+func resolveCollector(text []byte, env map[string]string, converters []confmap.ConverterFactory) (*confmap.Conf, error) {
 	variables := &environment{values: env}
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
 		URIs: []string{textScheme + ":"},
@@ -238,7 +248,7 @@ func resolveCollector(text []byte, env map[string]string) (*confmap.Conf, error)
 			confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return variables }),
 		},
 		DefaultScheme:      envScheme,
-		ConverterFactories: converters(),
+		ConverterFactories: converters,
 	})
 	if err != nil {
 		return nil, err
