@@ -29,7 +29,7 @@ const badConfig = `- job_name: a
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o640))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o640)) //nolint:gosec // rights that are not the default
 	return path
 }
 
