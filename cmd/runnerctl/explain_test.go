@@ -45,7 +45,7 @@ func TestExplain(t *testing.T) {
 	assert.Equal(t, exitFine, code, stderr)
 	assert.Contains(t, stdout, `It is delivered as requests_total{instance="10.0.0.1:80", job="apps", path="/a"}.`)
 	assert.NotContains(t, stdout, "\x1b", "colors, and no terminal")
-	html, err := os.ReadFile(page)
+	html, err := os.ReadFile(page) //nolint:gosec // written above
 	require.NoError(t, err)
 	assert.Contains(t, string(html), "<!doctype html>")
 

@@ -50,7 +50,7 @@ func golden(t *testing.T, name string, got []byte) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
 		require.NoError(t, os.WriteFile(path, got, 0o600))
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(path) //nolint:gosec // a golden file
 	require.NoError(t, err, "run go test ./internal/explain -update")
 	assert.Equal(t, string(want), string(got))
 }
@@ -141,27 +141,4 @@ func TestTerminalIsNotHijacked(t *testing.T) {
 	require.NoError(t, WriteText(&b, &Explanation{Asked: "x\x1b[2J\u202e", Ways: nil}, false))
 	assert.NotContains(t, b.String(), "\x1b")
 	assert.NotContains(t, b.String(), "\u202e")
-}
-
-// A configuration with one rule more than the file stands for one with derived rules.
-func TestRulesThatAreNotInTheFileAreDerived(t *testing.T) {
-	file, err := configfile.Load("testdata/small/collector.yaml")
-	require.NoError(t, err)
-	s, err := scene.Load("testdata/small/scene.yaml")
-	require.NoError(t, err)
-	c, err := scrapetest.Load(file, nil)
-	require.NoError(t, err)
-	text := strings.Replace(string(file.Text), `            - {source_labels: [path], regex: "/api/(.+)", target_label: route}`+"\n", "", 1)
-	text = strings.Replace(text, `            - {regex: id, action: labeldrop}`+"\n", "", 1)
-	text = strings.Replace(text, `            - {source_labels: [__name__], regex: gone_.*, action: drop}`+"\n", "            []\n", 1)
-	c.File, err = configfile.Parse("collector.yaml", []byte(text))
-	require.NoError(t, err)
-	e, err := Run(context.Background(), scrapetest.New(virtualtime.FromTest(t)), c, s, Options{Series: "gone_total"})
-	require.NoError(t, err)
-	require.Len(t, e.Ways, 1)
-	last := e.Ways[0].Steps[len(e.Ways[0].Steps)-1]
-	assert.True(t, last.Rule.Derived)
-	assert.Empty(t, last.Where)
-	assert.Contains(t, e.Ways[0].Reason, "derived from the scope of the runner processor")
-	assert.Contains(t, e.Flow[3].Lost, Lost{Reason: "out of scope", Count: 1})
 }

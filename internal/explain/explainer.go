@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/scene"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
@@ -142,7 +143,7 @@ func (e *explainer) hasProcessors() bool {
 // derivedDrops counts what rules drop that are not in the file.
 func (e *explainer) derivedDrops(s *scrapetest.Scraped) int {
 	j := e.job(&s.Target)
-	own := e.ownRules(j)
+	own := ownRules(j)
 	if own == len(j.Scrape.MetricRelabelConfigs) {
 		return 0
 	}
@@ -159,13 +160,13 @@ func (e *explainer) derivedDrops(s *scrapetest.Scraped) int {
 	return n
 }
 
-// ownRules is how many of a job's metric_relabel_configs are in the file. Derived ones come behind them.
-func (e *explainer) ownRules(j *job) int {
-	all := len(j.Scrape.MetricRelabelConfigs)
-	if j.written == nil || e.file.Kind != configfile.Collector {
-		return all
+// ownRules is how many of a job's metric_relabel_configs were written by somebody. Derived ones come behind them.
+func ownRules(j *job) int {
+	rules := j.Scrape.MetricRelabelConfigs
+	if i := slices.IndexFunc(rules, scopepushdownconverter.IsDerived); i >= 0 {
+		return i
 	}
-	return min(all, len(j.written.MetricRelabel()))
+	return len(rules)
 }
 
 func sortedLost(counts map[string]int) []Lost {
@@ -195,8 +196,6 @@ func (e *explainer) ruleSteps(stage string, trace []scrapetest.Step, rules []*re
 		s := Step{Stage: stage, Name: "rule " + strconv.Itoa(t.Rule+1), Rule: newRule(t.Rule, rule, t.Before)}
 		if t.Rule < len(written) {
 			s.Where = e.where(written[t.Rule].Pos)
-		} else if stage == StageMetric && e.file.Kind == configfile.Collector {
-			s.Rule.Derived = true
 		}
 		if t.Kept {
 			s.Changes = diff(t.Before, t.After)
@@ -209,7 +208,7 @@ func (e *explainer) ruleSteps(stage string, trace []scrapetest.Step, rules []*re
 }
 
 func newRule(index int, c *relabel.Config, before labels.Labels) *Rule {
-	r := &Rule{Number: index + 1, Action: string(c.Action), Target: c.TargetLabel}
+	r := &Rule{Number: index + 1, Action: string(c.Action), Target: c.TargetLabel, Derived: scopepushdownconverter.IsDerived(c)}
 	var joined string
 	for i, name := range c.SourceLabels {
 		r.Source = append(r.Source, string(name))
@@ -238,15 +237,14 @@ func newRule(index int, c *relabel.Config, before labels.Labels) *Rule {
 // why says why a rule dropped.
 func (r *Rule) why() string {
 	source := strings.Join(r.Source, ", ")
-	derived := ""
 	if r.Derived {
-		derived = ", which is derived from the scope of the runner processor,"
+		return fmt.Sprintf("it is not in scope::metrics of the runner processor: rule %d, which is derived from that, drops it already at the scrape", r.Number)
 	}
 	switch r.Action {
 	case "keep":
-		return fmt.Sprintf("rule %d%s keeps only where %s matches %s; it is %s", r.Number, derived, source, excerpt(r.Regex), strconv.Quote(r.Value))
+		return fmt.Sprintf("rule %d keeps only where %s matches %s; it is %s", r.Number, source, excerpt(r.Regex), strconv.Quote(r.Value))
 	case "drop":
-		return fmt.Sprintf("rule %d%s drops where %s matches %s; it is %s", r.Number, derived, source, excerpt(r.Regex), strconv.Quote(r.Value))
+		return fmt.Sprintf("rule %d drops where %s matches %s; it is %s", r.Number, source, excerpt(r.Regex), strconv.Quote(r.Value))
 	case "keepequal":
 		return fmt.Sprintf("rule %d keeps only where %s equals %s; they are %q and %q", r.Number, source, r.Target, r.Value, r.Replacement)
 	case "dropequal":

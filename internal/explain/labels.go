@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
@@ -53,25 +54,25 @@ func list(ls labels.Labels) []Label {
 
 // text is a series as Prometheus writes it, redacted.
 func text(ls labels.Labels) string {
-	var b strings.Builder
-	b.WriteString(ls.Get(labels.MetricName))
-	first := true
+	var parts []string
+	name := ls.Get(model.MetricNameLabel)
+	if name != "" && !model.LegacyValidation.IsValidMetricName(name) {
+		parts, name = append(parts, quoted(show(name))), ""
+	}
 	ls.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName {
+		if l.Name == model.MetricNameLabel {
 			return
 		}
-		if first {
-			b.WriteByte('{')
-		} else {
-			b.WriteString(", ")
+		label := l.Name
+		if !model.LegacyValidation.IsValidLabelName(label) {
+			label = quoted(label)
 		}
-		first = false
-		b.WriteString(l.Name + "=" + quoted(show(l.Value)))
+		parts = append(parts, label+"="+quoted(show(l.Value)))
 	})
-	if !first {
-		b.WriteByte('}')
+	if len(parts) == 0 {
+		return show(name)
 	}
-	return b.String()
+	return show(name) + "{" + strings.Join(parts, ", ") + "}"
 }
 
 var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)

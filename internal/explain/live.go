@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 
@@ -120,11 +121,10 @@ func ask(ctx context.Context, addresses []string) (*collected, error) {
 			return nil, fmt.Errorf("--collector %q is no address: write one such as http://127.0.0.1:9090", show(address))
 		}
 		base := u.Scheme + "://" + u.Host
-		switch err := all.askTargets(ctx, base); {
-		case err == nil:
-			found = true
-		default:
+		if err := all.askTargets(ctx, base); err != nil {
 			failures = append(failures, fmt.Sprintf("%s: %s", base, err))
+		} else {
+			found = true
 		}
 		if body, status, err := get(ctx, base+"/metrics", acceptText); err == nil && status == http.StatusOK {
 			all.readPoints(body)
@@ -227,7 +227,7 @@ func (all *collected) readPoints(page answer) {
 		}
 		var ls labels.Labels
 		parser.Labels(&ls)
-		if strings.TrimSuffix(ls.Get(labels.MetricName), "_total") != runnerPoints {
+		if strings.TrimSuffix(ls.Get(model.MetricNameLabel), "_total") != runnerPoints {
 			continue
 		}
 		if all.points == nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -72,7 +73,7 @@ func (p *point) same(other point) bool {
 // labels are name, attributes and resource attributes as labels.
 func (p *point) labels() labels.Labels {
 	b := labels.NewBuilder(labels.EmptyLabels())
-	b.Set(labels.MetricName, p.name)
+	b.Set(model.MetricNameLabel, p.name)
 	for name, v := range p.attributes.All() {
 		b.Set(name, v.AsString())
 	}
@@ -102,7 +103,7 @@ func translated(before, after labels.Labels) []Change {
 }
 
 // reasons say what the runner processor's reasons mean.
-var reasons = map[string]string{
+var reasons = map[string]string{ //nolint:gosec // words, no credentials
 	"namespace":              "the target is in none of scope::namespaces",
 	"object_namespace":       "it speaks about an object in another namespace than scope::namespaces",
 	"component":              "the label app is none of scope::components",

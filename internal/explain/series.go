@@ -53,6 +53,7 @@ func (e *explainer) series(ctx context.Context, selector string, out *Explanatio
 	}
 	if len(out.Ways) == 0 {
 		out.Nearest = e.nearestSeries(matchers)
+		out.Notes = append(slices.Clone(out.Notes), e.silent()...)
 	}
 	return nil
 }
@@ -101,7 +102,7 @@ func (e *explainer) candidates(matchers []*labels.Matcher) []candidate {
 		}
 		for name := range s.Report {
 			builder := labels.NewBuilder(s.Target.Labels)
-			ls := builder.Set(labels.MetricName, name).Labels()
+			ls := builder.Set(model.MetricNameLabel, name).Labels()
 			add(candidate{target: i, index: -1, labels: ls}, ls)
 		}
 	}
@@ -132,12 +133,28 @@ func (e *explainer) laterLabels() map[string]bool {
 	return names
 }
 
+// silent says which targets' pages could not be searched.
+func (e *explainer) silent() []string {
+	var notes []string
+	for i := range e.exposed {
+		s := &e.exposed[i]
+		if s.Err == nil {
+			continue
+		}
+		if len(notes) == maxWays {
+			return append(notes, "and more targets do not answer")
+		}
+		notes = append(notes, fmt.Sprintf("%s of the job %s has no page to look in: %s", nameOf(&s.Target), s.Target.Job, show(s.Err.Error())))
+	}
+	return notes
+}
+
 // nearestSeries proposes names, or with the right name the labels that there are.
 func (e *explainer) nearestSeries(matchers []*labels.Matcher) []string {
 	var name string
 	wanted := make([]string, 0, len(matchers))
 	for _, m := range matchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			name = m.Value
 		}
 		wanted = append(wanted, m.Name+"="+m.Value)
@@ -145,8 +162,8 @@ func (e *explainer) nearestSeries(matchers []*labels.Matcher) []string {
 	var all, same []string
 	for i := range e.exposed {
 		for _, s := range e.exposed[i].Series {
-			all = append(all, s.Labels.Get(labels.MetricName))
-			if s.Labels.Get(labels.MetricName) == name {
+			all = append(all, s.Labels.Get(model.MetricNameLabel))
+			if s.Labels.Get(model.MetricNameLabel) == name {
 				same = append(same, text(s.Labels))
 			}
 		}
@@ -191,7 +208,7 @@ func (e *explainer) one(ctx context.Context, c *candidate) (*Way, labels.Labels,
 		}
 	} else {
 		way.Steps = append(way.Steps, Step{Stage: StageTarget, Name: "the scraper's own", Labels: list(c.labels), Facts: []Fact{
-			{"value", number(s.Report[c.labels.Get(labels.MetricName)])}, {"rules", "metric_relabel_configs do not apply to what the scraper adds"},
+			{"value", number(s.Report[c.labels.Get(model.MetricNameLabel)])}, {"rules", "metric_relabel_configs do not apply to what the scraper adds"},
 		}})
 	}
 	last := &way.Steps[len(way.Steps)-1]
@@ -229,7 +246,7 @@ func (e *explainer) page(s *scrapetest.Scraped, index int, exposed labels.Labels
 		kind = "none given: the page has no TYPE for it"
 	}
 	step.Facts = append(step.Facts, Fact{"URL", show(s.Target.URL)}, Fact{"type", kind})
-	if series.Family != "" && series.Family != series.Labels.Get(labels.MetricName) {
+	if series.Family != "" && series.Family != series.Labels.Get(model.MetricNameLabel) {
 		step.Facts = append(step.Facts, Fact{"family", series.Family})
 	}
 	return step
@@ -296,7 +313,7 @@ func (e *explainer) family(c *candidate, after labels.Labels) []labels.Labels {
 	s := &e.exposed[c.target]
 	rules := e.job(&s.Target).Scrape.MetricRelabelConfigs
 	same := func(ls labels.Labels) labels.Labels {
-		return labels.NewBuilder(ls).Del(labels.MetricName, labels.BucketLabel, "quantile").Labels()
+		return labels.NewBuilder(ls).Del(model.MetricNameLabel, labels.BucketLabel, "quantile").Labels()
 	}
 	wanted := same(after)
 	only := []labels.Labels{after}
@@ -314,7 +331,7 @@ func (e *explainer) family(c *candidate, after labels.Labels) []labels.Labels {
 // pipeline adds the steps of one pipeline, and returns what it delivers of the series.
 func (e *explainer) pipeline(c *candidate, after labels.Labels, nothing, f *scrapetest.Followed, name string, way *Way) labels.Labels {
 	add := func(s Step) { s.Pipeline = name; way.Steps = append(way.Steps, s) }
-	own := c.labels.Get(labels.MetricName)
+	own := c.labels.Get(model.MetricNameLabel)
 	find := func(all, others []point) *point {
 		for i := range all {
 			p := &all[i]
@@ -373,7 +390,9 @@ func (e *explainer) arrived(ls labels.Labels, step *Step, way *Way) {
 		return
 	}
 	step.Ended, step.Why = true, "alone it would be delivered, but "+e.company()
-	way.Outcome, way.Reason = Dropped, sentence(step.Why)
+	if way.Outcome != Delivered { // by another pipeline
+		way.Outcome, way.Reason = Dropped, sentence(step.Why)
+	}
 }
 
 // company says what the runner processor has dropped because of other series.
@@ -443,7 +462,7 @@ func likeness(a, b labels.Labels) int {
 	n := 0
 	a.Range(func(l labels.Label) {
 		switch other := b.Get(l.Name); {
-		case l.Name == labels.MetricName:
+		case l.Name == model.MetricNameLabel:
 			if l.Value == other {
 				n += 1000
 			} else if suffix := l.Value[strings.LastIndexByte(l.Value, '_')+1:]; strings.HasSuffix(other, "_"+suffix) {

@@ -358,7 +358,7 @@ func (e *explainer) droppedByRule(s *scrapetest.Scraped, j *job) []Fact {
 			counts[trace[n-1].Rule]++
 		}
 	}
-	own := e.ownRules(j)
+	own := ownRules(j)
 	var facts []Fact
 	for i, n := range counts {
 		if n == 0 {
@@ -367,7 +367,7 @@ func (e *explainer) droppedByRule(s *scrapetest.Scraped, j *job) []Fact {
 		name := fmt.Sprintf("dropped by rule %d", i+1)
 		if i >= own {
 			name += ", derived from the scope"
-		} else if j.written != nil {
+		} else if j.written != nil && i < len(j.written.MetricRelabel()) {
 			name += " (" + e.where(j.written.MetricRelabel()[i].Pos) + ")"
 		}
 		facts = append(facts, Fact{name, counted(n, "series", "series")})

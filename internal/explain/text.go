@@ -274,6 +274,9 @@ func (r *Rule) Sentence() string {
 	source := strings.Join(r.Source, ", ")
 	switch r.Action {
 	case "keep", "drop":
+		if r.Derived {
+			return "keep what can be in scope::metrics"
+		}
 		return fmt.Sprintf("%s where %s matches %s", r.Action, source, excerpt(r.Regex))
 	case "keepequal", "dropequal":
 		return fmt.Sprintf("%s where %s equals %s", strings.TrimSuffix(r.Action, "equal"), source, r.Target)

@@ -32,7 +32,7 @@ processors:
     scope:
       namespaces: [n]
       components: [tool-manager]
-      metrics: {profile: none, include: [kept_total, took_seconds]}
+      metrics: {profile: none, include: [kept_total, took_seconds, o.t], exclude: [out]}
 exporters:
   debug:
 service:

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
+	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
+)
+
+const histogramPage = "# TYPE took_seconds histogram\ntook_seconds_bucket{le=\"1\"} 1\ntook_seconds_bucket{le=\"+Inf\"} 2\ntook_seconds_sum 3\ntook_seconds_count 2\nother 1\n"
+
+func of(t *testing.T, config, page string, o Options) *Explanation {
+	t.Helper()
+	file, err := configfile.Parse("a.yaml", []byte(config))
+	require.NoError(t, err)
+	c, err := scrapetest.Load(file, nil)
+	require.NoError(t, err)
+	spec := scene.Spec{Pages: map[string]scene.PageSpec{"10.0.0.1:80/metrics": {Text: page}}}
+	s, err := spec.Load(t.TempDir())
+	require.NoError(t, err)
+	e, err := Run(context.Background(), scrapetest.New(virtualtime.FromTest(t)), c, s, o)
+	require.NoError(t, err)
+	return e
+}
+
+func way(t *testing.T, config, page string, o Options) *Way {
+	t.Helper()
+	e := of(t, config, page, o)
+	require.Len(t, e.Ways, 1, e.Nearest)
+	return &e.Ways[0]
+}
+
+func TestHistogramWithoutCountIsLostInTheReceiver(t *testing.T) {
+	w := way(t, `
+- job_name: a
+  static_configs: [{targets: ["10.0.0.1:80"]}]
+  metric_relabel_configs: [{source_labels: [__name__], regex: took_seconds_count, action: drop}]
+`, histogramPage, Options{Series: `took_seconds_bucket{le="1.0"}`})
+	assert.Equal(t, Dropped, w.Outcome)
+	last := w.Steps[len(w.Steps)-1]
+	assert.Equal(t, StageReceiver, last.Stage)
+	assert.Contains(t, last.Why, "it needs _count")
+}
+
+func TestLimitThatFailsTheScrape(t *testing.T) {
+	const config = `
+- job_name: a
+  static_configs: [{targets: ["10.0.0.1:80"]}]
+  sample_limit: 2
+`
+	w := way(t, config, histogramPage, Options{Series: "other"})
+	assert.Equal(t, Dropped, w.Outcome)
+	assert.Equal(t, "The whole scrape fails: sample limit exceeded.", w.Reason)
+	assert.Equal(t, Failed, way(t, config, histogramPage, Options{Target: "10.0.0.1"}).Outcome)
+}
+
+func TestSeveralPipelines(t *testing.T) {
+	w := way(t, `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+processors:
+  metrics_transform: {transforms: [{include: other, action: update, new_name: renamed}]}
+  batch: {timeout: 200ms}
+exporters: {debug: {}}
+service:
+  pipelines:
+    metrics/1: {receivers: [prometheus], processors: [batch], exporters: [debug]}
+    metrics/2: {receivers: [prometheus], processors: [metrics_transform, batch], exporters: [debug]}
+`, histogramPage, Options{Series: "other"})
+	assert.Equal(t, Delivered, w.Outcome)
+	var renamed []Step
+	for _, s := range w.Steps {
+		if s.Pipeline == "metrics/2" && len(s.Changes) > 0 && s.Changes[0].Label == model.MetricNameLabel {
+			renamed = append(renamed, s)
+		}
+	}
+	require.Len(t, renamed, 1)
+	assert.Equal(t, "metrics_transform", renamed[0].Name)
+	assert.Equal(t, Change{Op: "~", Label: "__name__", Before: "other", After: "renamed"}, renamed[0].Changes[0])
+	assert.Contains(t, w.Steps[len(w.Steps)-1].Labels, Label{"__name__", "renamed"})
+}
+
+func TestNamesOfAnyKind(t *testing.T) {
+	w := way(t, `[{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]`, `{"http.requests","a-b"="$1 ${x} \" \\ é"} 1`+"\n", Options{Series: `{"http.requests"}`})
+	assert.Equal(t, `{"http.requests", "a-b"="$1 ${x} \" \\ é"}`, w.Name)
+	assert.Equal(t, Delivered, w.Outcome, w.Reason)
+}
+
+func TestManyMatchesAreBounded(t *testing.T) {
+	var page string
+	for i := range 40 {
+		page += fmt.Sprintf("m{i=\"%d\"} 1\n", i)
+	}
+	e := of(t, `[{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]`, page, Options{Series: "m"})
+	assert.Len(t, e.Ways, maxWays)
+	assert.Len(t, e.Others, maxOthers)
+	assert.Equal(t, 40-maxWays-maxOthers, e.MoreOthers)
+}
+
+func TestSilentTargetsAreNamedWhereNothingMatches(t *testing.T) {
+	e := of(t, `[{job_name: a, static_configs: [{targets: ["10.0.0.1:80", "10.0.0.9:80"]}]}]`, "m 1\n", Options{Series: "n"})
+	assert.Empty(t, e.Ways)
+	assert.Equal(t, []string{"m"}, e.Nearest)
+	require.Len(t, e.Notes, 1)
+	assert.Contains(t, e.Notes[0], "10.0.0.9:80 of the job a has no page to look in")
+}
