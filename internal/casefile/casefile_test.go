@@ -55,7 +55,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func golden(t *testing.T, path, have string) {
 	t.Helper()
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(have), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte(have), 0o600)) //nolint:gosec // a constant
 	}
 	want, err := os.ReadFile(path) //nolint:gosec // a constant
 	require.NoError(t, err)

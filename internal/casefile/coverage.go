@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
@@ -411,7 +412,7 @@ func (s *seen) add(ls labels.Labels, family string) {
 	ls.Range(func(l labels.Label) { s.labels[l.Name] = true })
 	s.namespaces[ls.Get("namespace")] = true
 	s.components[ls.Get("app")] = true
-	s.metrics[ls.Get(labels.MetricName)] = true
+	s.metrics[ls.Get(model.MetricNameLabel)] = true
 	s.metrics[family] = true
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
@@ -62,7 +63,7 @@ func (v *view) lost(s *selector) string {
 func (v *view) nearest(s *selector) *scrapetest.Series {
 	all := v.result.Live(v.at)
 	if name := s.name(); name != "" {
-		all = slices.DeleteFunc(all, func(one scrapetest.Series) bool { return one.Labels.Get(labels.MetricName) != name })
+		all = slices.DeleteFunc(all, func(one scrapetest.Series) bool { return one.Labels.Get(model.MetricNameLabel) != name })
 	}
 	if len(all) == 0 || len(s.matchers) == 0 {
 		return nil
@@ -193,7 +194,7 @@ func bestSeries(all []scrapetest.Scraped, s *selector) *candidate {
 	for i := range all {
 		for k := range all[i].Series {
 			ls := all[i].Series[k].Labels
-			if ls.Get(labels.MetricName) != s.name() {
+			if ls.Get(model.MetricNameLabel) != s.name() {
 				continue
 			}
 			if n := s.contradictions(ls, &all[i].Target); best == nil || n < best.contradictions {
@@ -234,9 +235,9 @@ func (v *view) lostBehind(s *selector, c *candidate) string {
 		}
 		after = last.After
 	}
-	if name := after.Get(labels.MetricName); name != s.name() {
+	if name := after.Get(model.MetricNameLabel); name != s.name() {
 		for _, step := range steps {
-			if step.Before.Get(labels.MetricName) != step.After.Get(labels.MetricName) {
+			if step.Before.Get(model.MetricNameLabel) != step.After.Get(model.MetricNameLabel) {
 				return fmt.Sprintf("%s, and it was renamed to %s by %s", from, name, v.metricRule(t, step.Rule))
 			}
 		}
@@ -289,7 +290,7 @@ func (v *view) droppedBy(t *scrapetest.Target, name string, only []labels.Labels
 	}
 	for i := range followed {
 		f := &followed[i]
-		if slices.ContainsFunc(f.Delivered, func(one scrapetest.Series) bool { return one.Labels.Get(labels.MetricName) == name }) {
+		if slices.ContainsFunc(f.Delivered, func(one scrapetest.Series) bool { return one.Labels.Get(model.MetricNameLabel) == name }) {
 			return ""
 		}
 		for k := range f.Processors {
@@ -332,9 +333,9 @@ func vanished(f, without *scrapetest.Followed, reports bool) string {
 
 // wasDelivered says whether a series was delivered that is not at odds with the labels.
 func (v *view) wasDelivered(ls labels.Labels) bool {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	for _, one := range v.result.Live(v.at) {
-		if one.Labels.Get(labels.MetricName) != name {
+		if one.Labels.Get(model.MetricNameLabel) != name {
 			continue
 		}
 		same := true
@@ -380,7 +381,7 @@ func (v *view) metricRule(t *scrapetest.Target, index int) string {
 // atOdds says whether a target has a label with another value than the selector wants.
 func (s *selector) atOdds(t *scrapetest.Target) bool {
 	for _, m := range s.matchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		own := t.Labels.Get(m.Name)
@@ -451,7 +452,7 @@ func notExposed(all []scrapetest.Scraped, name string) string {
 	names := map[string]string{} // to a target that exposes it
 	for i := range all {
 		for k := range all[i].Series {
-			other := all[i].Series[k].Labels.Get(labels.MetricName)
+			other := all[i].Series[k].Labels.Get(model.MetricNameLabel)
 			if names[other] == "" {
 				names[other] = nameOf(&all[i].Target)
 			}

@@ -53,7 +53,7 @@ func seriesText(ls labels.Labels) string {
 
 // isPlainName says whether a label is the name of a metric that can stand in front of the braces.
 func isPlainName(l labels.Label) bool {
-	return l.Name == labels.MetricName && model.LegacyValidation.IsValidMetricName(l.Value)
+	return l.Name == model.MetricNameLabel && model.LegacyValidation.IsValidMetricName(l.Value)
 }
 
 func labelName(name string) string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pmezard/go-difflib/difflib"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 
@@ -229,7 +230,7 @@ func nothingYet(whole bool) func(*view) verdict {
 	return func(v *view) verdict {
 		fill := &filling{}
 		for _, s := range v.result.Live(v.at) {
-			if !strings.HasPrefix(s.Labels.Get(labels.MetricName), "scrape_") {
+			if !strings.HasPrefix(s.Labels.Get(model.MetricNameLabel), "scrape_") {
 				fill.series = append(fill.series, [2]string{selectorText(s.Labels), sampleText(&s.Samples[len(s.Samples)-1])})
 			}
 		}
