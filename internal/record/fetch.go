@@ -18,6 +18,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 )
 
@@ -54,7 +55,7 @@ func (a *answer) isPage() bool {
 // fetcher asks for pages: at a pod's address, or through the API server, whichever works.
 type fetcher struct {
 	direct *http.Client
-	proxy  *http.Client // nil: there is no cluster
+	proxy  *http.Client // to the API server; nil: there is no cluster
 	server *url.URL     // of the API
 	// fromInside says that the addresses of pods lead to these pods. From outside of the cluster they may lead to others.
 	fromInside bool
@@ -72,7 +73,7 @@ func newFetcher(config *rest.Config, namespace string, inside bool) (*fetcher, e
 		// No proxy: pods are asked for by their addresses.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // nothing is sent that has to be kept, and a pod's certificate is not for its address
 	}
-	f := &fetcher{direct: &http.Client{Transport: transport, Timeout: pageTimeout}, namespace: namespace, fromInside: inside}
+	f := &fetcher{direct: &http.Client{Transport: transport}, namespace: namespace, fromInside: inside}
 	if config == nil {
 		return f, nil
 	}
@@ -80,13 +81,19 @@ func newFetcher(config *rest.Config, namespace string, inside bool) (*fetcher, e
 	if err != nil {
 		return nil, err
 	}
-	client.Timeout = pageTimeout
 	server, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, err
 	}
 	f.proxy, f.server = client, server
 	return f, nil
+}
+
+// close ends connections that are kept for another request.
+func (f *fetcher) close() {
+	if f.proxy != nil {
+		utilnet.CloseIdleConnectionsFor(f.proxy.Transport)
+	}
 }
 
 // errUnreachable is a page that there is no way to.
@@ -162,6 +169,8 @@ func (f *fetcher) viaServer(ctx context.Context, t *target) (*answer, error) {
 
 // get asks once, and reads at most maxPage bytes.
 func (f *fetcher) get(ctx context.Context, client *http.Client, address string) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return nil, err

@@ -121,6 +121,7 @@ func Run(ctx context.Context, options Options) (*Summary, error) { //nolint:gocr
 	if err != nil {
 		return nil, err
 	}
+	defer r.fetcher.close()
 	ticks := time.NewTicker(max(options.Interval, time.Millisecond))
 	defer ticks.Stop()
 	for i := range options.Samples {
@@ -178,7 +179,7 @@ func newRecording(options Options) (*recording, error) { //nolint:gocritic // ca
 		return nil, err
 	}
 	if options.Cluster != nil {
-		if r.client, err = kubernetes.NewForConfig(options.Cluster); err != nil {
+		if r.client, err = kubernetes.NewForConfigAndClient(options.Cluster, r.fetcher.proxy); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -209,6 +210,21 @@ func TestSteps(t *testing.T) {
 		recorded, _ := loaded.States[i].Page("127.0.88.1", port, "/metrics")
 		assert.Equal(t, "a_total "+want+"\n", string(recorded.Body))
 	}
+}
+
+// TestInterrupted: what there is when it is interrupted is a recording as well.
+func TestInterrupted(t *testing.T) {
+	var count atomic.Int64
+	port := listen(t, "127.0.88.1", func(w http.ResponseWriter, r *http.Request) { page(fmt.Sprintf("a_total %d\n", count.Add(1)))(w, r) })
+	api := newAPI(t, fmt.Sprintf(pod, "a", "127.0.88.1", port, `{prometheus.io/scrape: "true"}`))
+	options := api.options(t)
+	options.Samples, options.Interval = 100, time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	options.Progress = func(string) { cancel() }
+	summary, err := Run(ctx, options)
+	require.NoError(t, err)
+	assert.Equal(t, 1, summary.Samples)
+	assert.Len(t, load(t, summary).States, 1)
 }
 
 // TestConfig: exactly the targets of a configuration are recorded, as they answer.
