@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
+	"github.com/prometheus/prometheus/util/strutil"
 
 	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
@@ -69,22 +70,22 @@ func (v *view) nearest(s *selector) *scrapetest.Series {
 		return nil
 	}
 	best := slices.MinFunc(all, func(a, b scrapetest.Series) int { return cmp.Compare(s.distance(a.Labels), s.distance(b.Labels)) })
-	if s.name() == "" && s.distance(best.Labels) >= len(s.matchers) {
+	if s.name() == "" && !slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool { return m.Matches(best.Labels.Get(m.Name)) }) {
 		return nil // it has nothing of it
 	}
 	return &best
 }
 
-// distance is how many labels are not as the selector wants them.
-func (s *selector) distance(ls labels.Labels) int {
-	n := 0
+// distance is how many labels are not as the selector wants them. One that is almost as it should be counts less.
+func (s *selector) distance(ls labels.Labels) float64 {
+	n := 0.0
 	for _, m := range s.matchers {
-		if !m.Matches(ls.Get(m.Name)) {
-			n++
+		if have := ls.Get(m.Name); !m.Matches(have) {
+			n += 1 - strutil.NewJaroWinklerMatcher(m.Value).Score(have)/2
 		}
 	}
 	if !s.open {
-		n += len(s.further(ls))
+		n += float64(len(s.further(ls)))
 	}
 	return n
 }
@@ -143,7 +144,7 @@ func (v *view) where(s *selector) string {
 			continue
 		}
 		if !t.Kept() {
-			if isReport(name) || v.exposes(t, name) {
+			if isReport(name) && s.isAbout(t) || v.exposes(t, name) {
 				dropped = append(dropped, nameOf(t)+" "+v.fate(t))
 			}
 		} else if why := unanswered(&all[i]); why != "" && !isReport(name) {
@@ -153,6 +154,8 @@ func (v *view) where(s *selector) string {
 	switch {
 	case len(dropped) > 0:
 		return "it is not scraped from a target that was discovered:" + listed(dropped, maxTargets)
+	case s.undiscovered(all) != "":
+		return s.undiscovered(all)
 	case isReport(name):
 		return v.lostReport(s, all)
 	case best != nil && len(silent) == 0:
@@ -380,22 +383,57 @@ func (v *view) metricRule(t *scrapetest.Target, index int) string {
 
 // atOdds says whether a target has a label with another value than the selector wants.
 func (s *selector) atOdds(t *scrapetest.Target) bool {
+	return slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool {
+		own := ownLabel(t, m.Name)
+		return own != "" && !m.Matches(own)
+	})
+}
+
+// isAbout says whether a target has a label as the selector wants it.
+func (s *selector) isAbout(t *scrapetest.Target) bool {
+	return slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool {
+		own := ownLabel(t, m.Name)
+		return own != "" && m.Matches(own)
+	})
+}
+
+// undiscovered names the labels that the selector wants and that other targets have with other values.
+func (s *selector) undiscovered(all []scrapetest.Scraped) string {
 	for _, m := range s.matchers {
-		if m.Name == model.MetricNameLabel {
+		if m.Type != labels.MatchEqual || metaLabels[m.Name] == nil || m.Value == "" {
 			continue
 		}
-		own := t.Labels.Get(m.Name)
-		if own == "" {
-			own = t.Discovered.Get(m.Name)
+		var others []string
+		found := false
+		for i := range all {
+			own := ownLabel(&all[i].Target, m.Name)
+			found = found || own == m.Value
+			if own != "" {
+				others = append(others, own)
+			}
 		}
-		for _, meta := range metaLabels[m.Name] {
-			own = cmp.Or(own, t.Discovered.Get(meta))
+		if found || len(others) == 0 {
+			continue
 		}
-		if own != "" && !m.Matches(own) {
-			return true
+		message := "no target with " + m.String() + " was discovered"
+		if similar := nearest(m.Value, others); similar != "" {
+			message += "; there is " + labelText(labels.Label{Name: m.Name, Value: similar})
 		}
+		return message
 	}
-	return false
+	return ""
+}
+
+// ownLabel is the label that a target has, or would have if it were not dropped; empty where nothing is known.
+func ownLabel(t *scrapetest.Target, name string) string {
+	if name == model.MetricNameLabel {
+		return ""
+	}
+	own := cmp.Or(t.Labels.Get(name), t.Discovered.Get(name))
+	for _, meta := range metaLabels[name] {
+		own = cmp.Or(own, t.Discovered.Get(meta))
+	}
+	return own
 }
 
 // metaLabels are where a label usually comes from. They only serve to tell of which target somebody thinks.
