@@ -56,16 +56,16 @@ func (r *Report) Check(budgets []Budget) {
 
 // check returns what is wrong with a report; empty where the budget is kept.
 func (b Budget) check(r *Report) string {
-	figure, show := 0.0, count
+	figure, show := 0.0, Count
 	switch b.What {
 	case "series":
 		figure = float64(r.Total.Series)
 	case "samples":
 		figure = r.Total.Samples
 	case "bytes":
-		figure, show = r.Total.BytesV1, size
+		figure, show = r.Total.BytesV1, Size
 	case "usd":
-		figure, show = r.Total.USD, usd
+		figure, show = r.Total.USD, USD
 	}
 	if figure <= b.Limit {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// count writes a number for people: 5,213, 369.1 M.
-func count(n float64) string {
+// Count writes a number for people: 5,213, 369.1 M.
+func Count(n float64) string {
 	switch {
 	case n >= 1e12:
 		return fmt.Sprintf("%.1f T", n/1e12)
@@ -27,8 +27,8 @@ func count(n float64) string {
 	return digits
 }
 
-// size writes bytes for people; a dash where they are not known.
-func size(n float64) string {
+// Size writes bytes for people; a dash where they are not known.
+func Size(n float64) string {
 	switch {
 	case n <= 0:
 		return "-"
@@ -44,15 +44,15 @@ func size(n float64) string {
 	return fmt.Sprintf("%.0f B", n)
 }
 
-// usd writes money for people.
-func usd(n float64) string {
+// USD writes money for people.
+func USD(n float64) string {
 	switch {
 	case n == 0:
 		return "0.00"
 	case n > 0 && n < 0.005:
 		return "<0.01"
 	case n >= 10_000:
-		return count(n)
+		return Count(n)
 	}
 	return fmt.Sprintf("%.2f", n)
 }

@@ -14,7 +14,7 @@ import (
 var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": count, "size": size, "usd": usd, "percent": percent, "shown": shown,
+	"count": Count, "size": Size, "usd": USD, "percent": percent, "shown": shown,
 	"float": func(n int) float64 { return float64(n) },
 	"ratio": ratio,
 	"px":    func(n float64) string { return fmt.Sprintf("%.1f", n) },

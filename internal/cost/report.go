@@ -77,16 +77,30 @@ type Service struct {
 	USD float64 `json:"usd_per_month"`
 }
 
-// New makes a report.
-func New(ctx context.Context, in Input, o Options) (*Report, error) {
+// Total is what all series cost by the first of the price lists, with the assumptions.
+func Total(ctx context.Context, in Input, o Options) (Part, []string, error) {
+	r, err := newReporter(ctx, in, o)
+	if err != nil {
+		return Part{}, nil, err
+	}
+	return r.part("", in.Series, r.every()), r.assumptions(), nil
+}
+
+func newReporter(ctx context.Context, in Input, o Options) (*reporter, error) {
 	if len(o.Plans) == 0 || o.Runners < 1 || o.PodLifetime <= 0 {
 		return nil, errors.New("a report needs a price list, a runner and a lifetime of pods")
 	}
 	r := &reporter{Input: in, Options: o, plan: &o.Plans[0]}
-	if err := r.weigh(ctx); err != nil {
+	r.all = r.plan.use(in.Series, o.Runners)
+	return r, r.weigh(ctx)
+}
+
+// New makes a report.
+func New(ctx context.Context, in Input, o Options) (*Report, error) {
+	r, err := newReporter(ctx, in, o)
+	if err != nil {
 		return nil, err
 	}
-	r.all = r.plan.use(in.Series, o.Runners)
 	report := &Report{Source: in.Source, Runners: o.Runners, Assumptions: r.assumptions(), Total: r.part("", in.Series, r.every())}
 	for _, plan := range o.Plans {
 		report.Services = append(report.Services, Service{Plan: plan, USD: plan.usd(plan.use(in.Series, o.Runners))})
@@ -102,7 +116,6 @@ func New(ctx context.Context, in Input, o Options) (*Report, error) {
 	for _, c := range report.Components {
 		report.Tree = append(report.Tree, Branch{c, r.partsOf(r.every(), func(ls labels.Labels) (string, bool) { return metric(ls), component(ls) == c.Name })})
 	}
-	var err error
 	report.Labels, err = r.labels(ctx, &report.Total)
 	return report, err
 }

@@ -29,15 +29,15 @@ func WriteText(to io.Writer, r *Report) error {
 	t := &r.Total
 	runners := "one runner"
 	if r.Runners > 1 {
-		runners = count(float64(r.Runners)) + " runners"
+		runners = Count(float64(r.Runners)) + " runners"
 	}
 	w.table(func(t2 io.Writer) {
 		_, _ = fmt.Fprintf(t2, "%s\tactive series\tseries a month\tsamples a month\tbytes a month, 1.0\tand 2.0\t\n", runners)
-		_, _ = fmt.Fprintf(t2, "\t%s\t%s\t%s\t%s\t%s\t\n", count(float64(t.Series)), count(t.SeriesMonth), count(t.Samples), size(t.BytesV1), size(t.BytesV2))
+		_, _ = fmt.Fprintf(t2, "\t%s\t%s\t%s\t%s\t%s\t\n", Count(float64(t.Series)), Count(t.SeriesMonth), Count(t.Samples), Size(t.BytesV1), Size(t.BytesV2))
 	})
 	w.printf("\nUSD a month\n")
 	for _, s := range r.Services {
-		w.printf("  %10s  %s\n", usd(s.USD), s.Name)
+		w.printf("  %10s  %s\n", USD(s.USD), s.Name)
 	}
 	for _, section := range []struct {
 		name  string
@@ -110,7 +110,7 @@ func (w *printer) parts(kind string, parts []Part, r *Report) {
 	w.table(func(t io.Writer) {
 		_, _ = fmt.Fprintf(t, "series\tsamples a month\tof all\tbytes a month\tUSD a month\t  by %s\n", kind)
 		row := func(p *Part) {
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", count(float64(p.Series)), count(p.Samples), percent(ratio(p.Samples, r.Total.Samples)), size(p.BytesV1), usd(p.USD), shown(p.Name))
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", Count(float64(p.Series)), Count(p.Samples), percent(ratio(p.Samples, r.Total.Samples)), Size(p.BytesV1), USD(p.USD), shown(p.Name))
 		}
 		for i := range shownParts {
 			row(&shownParts[i])
@@ -139,7 +139,7 @@ func (w *printer) labels(r *Report) {
 			if note := l.Note(); note != "" {
 				name += ", " + note
 			}
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", count(float64(l.Values)), count(float64(l.Series)), percent(l.Saved), percent(l.SavedBytes), usd(l.SavedUSD), count(float64(l.Colliding)), count(l.Without.SeriesMonth), name)
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", Count(float64(l.Values)), Count(float64(l.Series)), percent(l.Saved), percent(l.SavedBytes), USD(l.SavedUSD), Count(float64(l.Colliding)), Count(l.Without.SeriesMonth), name)
 		}
 	})
 	if more := len(r.Labels) - labelRows; more > 0 {
