@@ -238,22 +238,14 @@ func discoverKubernetes(ctx context.Context, cfg *kubernetes.SDConfig, s *scene.
 	return all, nil
 }
 
-// inScene says whether the scene has a page for what http_sd asks.
-func inScene(state *scene.State, address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	_, found := state.Page(u.Hostname(), portOf(u), u.RequestURI())
-	return found
-}
-
 // discoverOther runs a mechanism that tells all that it knows at once: http, file, dns.
 func discoverOther(ctx context.Context, cfg discovery.Config, state *scene.State, proxyURL *url.URL) ([]*targetgroup.Group, error) {
-	if h, isHTTP := cfg.(*httpsd.SDConfig); isHTTP && inScene(state, h.URL) {
-		changed := *h
-		changed.HTTPClientConfig = throughProxy(proxyURL)
-		cfg = &changed
+	if h, isHTTP := cfg.(*httpsd.SDConfig); isHTTP {
+		if _, inScene := pageOf(state, h.URL); inScene {
+			changed := *h
+			changed.HTTPClientConfig = throughProxy(proxyURL)
+			cfg = &changed
+		}
 	}
 	metrics, unregister, err := discovererMetrics(cfg)
 	if err != nil {

@@ -66,7 +66,7 @@ type Decision struct{ Decision, Reason string }
 // page), and returns what each part of each pipeline made of them. What a processor decides by looking at other series, such as a limit, is not to be
 // seen in this; a run of everything shows it.
 func (e *Engine) Follow(ctx context.Context, c *Config, s *scene.Scene, at time.Duration, target *Target, only []labels.Labels) ([]Followed, error) {
-	r, err := e.prepare(ctx, c, s, at)
+	r, err := e.prepare(ctx, c, momentOf(s, at))
 	if err != nil {
 		return nil, err
 	}

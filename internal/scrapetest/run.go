@@ -45,6 +45,23 @@ func New(clock virtualtime.Clock) *Engine { return &Engine{clock: clock} }
 //
 // An error says what could not be run. That discovery asked for what the Role does not allow is a *ForbiddenError.
 func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...time.Duration) (*Result, error) {
+	r, err := e.prepare(ctx, c, s)
+	if err != nil {
+		return nil, err
+	}
+	defer r.proxy.close()
+	if len(times) == 0 {
+		times = []time.Duration{longestInterval(r.jobs)}
+	}
+	r.times = slices.Compact(slices.Sorted(slices.Values(times)))
+	if first, last := r.times[0], r.times[len(r.times)-1]; first < 0 || last > maxTime {
+		return nil, fmt.Errorf("a run from %s to %s: times are from 0 to %s after the first scrape", first, last, maxTime)
+	}
+	return r.run(ctx)
+}
+
+// prepare discovers what there is in each state of a scene. The proxy of what it returns has to be closed.
+func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene) (_ *run, err error) {
 	jobs, err := c.Jobs()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
@@ -52,33 +69,30 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 	for _, job := range jobs {
 		job.Scrape.SetDirectory(filepath.Dir(c.File.Name))
 	}
-	if len(times) == 0 {
-		times = []time.Duration{longestInterval(jobs)}
-	}
-	times = slices.Compact(slices.Sorted(slices.Values(times)))
-	if last := times[len(times)-1]; times[0] < 0 || last > maxTime {
-		return nil, fmt.Errorf("a run from %s to %s: times are from 0 to %s after the first scrape", times[0], last, maxTime)
-	}
 	p, err := startProxy()
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
-	r := &run{engine: e, config: c, scene: s, jobs: jobs, proxy: p, times: times, drops: map[time.Duration]map[string]int64{}}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	r := &run{engine: e, config: c, scene: s, jobs: jobs, proxy: p, drops: map[time.Duration]map[string]int64{}}
 	p.state.Store(&s.States[0])
 	for i := range s.States {
 		groups, err := e.discoverer.discover(ctx, jobs, s, &s.States[i], p.url)
 		if err != nil {
 			return nil, err
 		}
-		r.found = append(r.found, groups)
 		targets := targetsOf(jobs, groups)
 		if err := checkSize(targets, &s.States[i]); err != nil {
 			return nil, err
 		}
+		r.found = append(r.found, groups)
 		r.targets = append(r.targets, snapshot{s.States[i].At, targets})
 	}
-	return r.run(ctx)
+	return r, nil
 }
 
 // run runs receivers, processors and translations.
@@ -112,11 +126,7 @@ func checkSize(targets []Target, state *scene.State) error {
 		if !targets[i].Kept() {
 			continue
 		}
-		u, err := url.Parse(targets[i].URL)
-		if err != nil {
-			continue // it cannot be scraped
-		}
-		if page, found := state.Page(u.Hostname(), portOf(u), u.RequestURI()); found {
+		if page, found := pageOf(state, targets[i].URL); found {
 			all += page.Unpacked
 		}
 	}
@@ -126,11 +136,17 @@ func checkSize(targets []Target, state *scene.State) error {
 	return nil
 }
 
-func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
+// pageOf is the answer to a URL. found is false where nothing of the scene listens, and for what is no URL.
+func pageOf(state *scene.State, address string) (page scene.Page, found bool) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return scene.Page{}, false
 	}
-	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return state.Page(u.Hostname(), port, u.RequestURI())
 }
 
 func longestInterval(jobs []Job) time.Duration {
@@ -248,16 +264,15 @@ func (r *run) divert(id component.ID, cfg *prometheusreceiver.Config, feeds map[
 	}
 	cfg.DiscoveryReloadOnStartup, cfg.InitialScrapeOffset, cfg.ScrapeOnShutdown = false, 0, false
 	cfg.APIServer.Enabled = false
-	return withoutOffset(cfg)
+	return setForTests(cfg, "skipOffsetting")
 }
 
-// withoutOffset makes every target be scraped for the first time at once, as the receiver's own tests do. The offset depends on the
-// name of the machine.
-func withoutOffset(cfg *prometheusreceiver.Config) error {
-	const name = "skipOffsetting"
-	field := reflect.ValueOf(cfg).Elem().FieldByName(name)
+// setForTests sets a field of upstream's that only its own tests can set. With the ones that are set here every target is scraped for
+// the first time at once; else the time would depend on the name of the machine.
+func setForTests(of any, name string) error {
+	field := reflect.ValueOf(of).Elem().FieldByName(name)
 	if !field.IsValid() || field.Kind() != reflect.Bool {
-		return fmt.Errorf("the prometheus receiver has no field %s any more: scrapes would not be at the same times in every run", name)
+		return fmt.Errorf("%T has no field %s any more: scrapes would not be at the same times in every run", of, name)
 	}
 	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().SetBool(true) //nolint:gosec // the field is not exported
 	return nil

@@ -9,13 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,7 +58,7 @@ type ScrapedSeries struct {
 // Scrape scrapes all targets that there are at a time after the first scrape once, with the scraper that the receiver has and no
 // receiver. Without rules metric_relabel_configs are left out, so that each series of each page is handed over.
 func (e *Engine) Scrape(ctx context.Context, c *Config, s *scene.Scene, at time.Duration, rules bool) ([]Scraped, error) {
-	r, err := e.prepare(ctx, c, s, at)
+	r, err := e.prepare(ctx, c, momentOf(s, at))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +72,7 @@ func (e *Engine) Scrape(ctx context.Context, c *Config, s *scene.Scene, at time.
 		return nil, failed
 	}
 	var list []Scraped
-	for _, t := range targetsOf(r.jobs, r.found[0]) {
+	for _, t := range r.targets[0].targets {
 		if !t.Kept() {
 			list = append(list, Scraped{Target: t})
 			continue
@@ -92,31 +88,14 @@ func (e *Engine) Scrape(ctx context.Context, c *Config, s *scene.Scene, at time.
 	return list, nil
 }
 
-// prepare makes a run of what there is at one time, as if it had been so from the start.
-func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene, at time.Duration) (*run, error) {
-	jobs, err := c.Jobs()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
-	}
-	for _, job := range jobs {
-		job.Scrape.SetDirectory(filepath.Dir(c.File.Name))
-	}
-	p, err := startProxy()
-	if err != nil {
-		return nil, err
-	}
+// momentOf is a scene of what there is at one time, as if it had been so from the start.
+func momentOf(s *scene.Scene, at time.Duration) *scene.Scene {
 	now := *s
 	now.Start = s.Start.Add(at)
 	state := *s.At(at)
 	state.At = 0
 	now.States = []scene.State{state}
-	p.state.Store(&now.States[0])
-	groups, err := e.discoverer.discover(ctx, jobs, s, &now.States[0], p.url)
-	if err != nil {
-		p.close()
-		return nil, err
-	}
-	return &run{engine: e, config: c, scene: &now, jobs: jobs, proxy: p, found: []found{groups}}, nil
+	return &now
 }
 
 // scrape runs a scrape manager for each job until every target has been scraped once. It runs in a bubble.
@@ -161,7 +140,7 @@ func (r *run) startScraper(whole *prometheusreceiver.PromConfig, to scrapesOf) (
 	to.config.HTTPClientConfig = throughProxy(r.proxy.url)
 	prom.ScrapeConfigs, prom.ScrapeConfigFiles = []*promconfig.ScrapeConfig{to.config}, nil
 	options := &promscrape.Options{PassMetadataInContext: true, AppendMetadata: true, DiscoveryReloadOnStartup: true}
-	if err := setUnexported(options, "skipJitterOffsetting"); err != nil {
+	if err := setForTests(options, "skipJitterOffsetting"); err != nil {
 		return nil, err
 	}
 	manager, err := promscrape.NewManager(options, discardLogger, nil, nil, to, prometheus.NewRegistry())
@@ -188,16 +167,6 @@ func (r *run) startScraper(whole *prometheusreceiver.PromConfig, to scrapesOf) (
 		<-ended
 		manager.Stop()
 	}, nil
-}
-
-// setUnexported sets a field for tests that a program cannot set.
-func setUnexported(options *promscrape.Options, name string) error {
-	field := reflect.ValueOf(options).Elem().FieldByName(name)
-	if !field.IsValid() || field.Kind() != reflect.Bool {
-		return fmt.Errorf("scrape.Options have no field %s any more: a scraper would look up the name of the machine", name)
-	}
-	reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().SetBool(true) //nolint:gosec // the field is not exported
-	return nil
 }
 
 func targetKey(receiver, job, address string, ls labels.Labels) string {
@@ -287,19 +256,6 @@ func (a *scrapeAppender) Rollback() error {
 
 var _ storage.AppenderV2 = (*scrapeAppender)(nil)
 
-// pageOf is the answer to a target's URL.
-func pageOf(state *scene.State, address string) (scene.Page, bool) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return scene.Page{}, false
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return state.Page(u.Hostname(), port, u.RequestURI())
-}
-
 // Exposed returns the series of the page as they stand there, each at the index that it has in Series. Labels are empty where the
 // scraper has made something else of it. Parsed by Prometheus's own parsers, with the job's settings.
 func (s *Scraped) Exposed() ([]labels.Labels, error) {
@@ -357,9 +313,6 @@ func standsFor(exposed, scraped labels.Labels) bool {
 	return ok
 }
 
-// maxPage bounds an unpacked page, in bytes.
-const maxPage = 256 << 20
-
 func (s *Scraped) body() ([]byte, error) {
 	if s.Page.Encoding != "gzip" {
 		return s.Page.Body, nil
@@ -368,5 +321,5 @@ func (s *Scraped) body() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(unpacked, maxPage))
+	return io.ReadAll(unpacked) // its size was checked when the scene was loaded
 }
