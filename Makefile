@@ -30,7 +30,7 @@ run: build ## Show the whole product at work on this machine, until Ctrl-C or fo
 	@exec bin/runnerctl demo $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: test
-test: build test-unit test-image test-exact test-crash test-outage test-faults ## Run everything that guards a promise
+test: build test-unit test-image test-scrape test-exact test-crash test-outage test-faults ## Run everything that guards a promise
 
 .PHONY: test-unit
 test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every configuration and the demo
@@ -41,6 +41,10 @@ test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every 
 .PHONY: test-image
 test-image: ## Test the image: reproducible, complete, and what the Dockerfile says
 	cd tools && go test -count=1 ./image/...
+
+.PHONY: test-scrape
+test-scrape: ## Test the configurations by their cases, and the cases by faults and by mutants of each relabel rule
+	@go run ./test/scrape
 
 .PHONY: test-exact
 test-exact: build ## Compare what is delivered with what Prometheus itself stores, bit by bit
