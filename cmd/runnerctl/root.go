@@ -24,6 +24,6 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newCmdCost(s, costRun), newCmdDemo(s, demoRun), newCmdExplain(s, explainRun), newCmdLint(s, lintRun), newCmdLog(s), newCmdRecord(s, recordRun), newCmdTest(s, testRun), newCmdVersion(s))
+	root.AddCommand(newCmdCost(s, costRun), newCmdDemo(s, demoRun), newCmdDiff(s, diffRun), newCmdExplain(s, explainRun), newCmdLint(s, lintRun), newCmdLog(s), newCmdRecord(s, recordRun), newCmdTest(s, testRun), newCmdVersion(s))
 	return root
 }

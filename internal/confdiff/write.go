@@ -97,6 +97,9 @@ func (d *Diff) summary() []string {
 	return lines
 }
 
+// Summary is what has changed, in a line.
+func (d *Diff) Summary() string { return strings.Join(d.summary(), "; ") }
+
 type part struct {
 	n    int
 	what string
