@@ -212,9 +212,6 @@ func portDefaults(spec *corev1.PodSpec) {
 				if port.Protocol == "" {
 					port.Protocol = corev1.ProtocolTCP
 				}
-				if spec.HostNetwork && port.HostPort == 0 {
-					port.HostPort = port.ContainerPort
-				}
 			}
 		}
 	}

@@ -97,7 +97,7 @@ func TestParseBombs(t *testing.T) {
 		start := time.Now()
 		_, err := Parse("f.yaml", []byte(text))
 		assert.ErrorContains(t, err, message)
-		assert.Less(t, time.Since(start), 5*time.Second)
+		assert.Less(t, time.Since(start), 30*time.Second, "below 2 s on a quiet machine")
 	}
 	const head = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
 	bomb := func(leaf, list, item string) string {
@@ -176,7 +176,7 @@ spec:
 	}
 	assert.Len(t, addresses, 10_000)
 	t.Logf("discovered after %s", time.Since(start))
-	assert.Less(t, time.Since(start), 10*time.Second, "2 s on a quiet machine")
+	assert.Less(t, time.Since(start), 30*time.Second, "below 2 s on a quiet machine")
 }
 
 func FuzzParse(f *testing.F) {
