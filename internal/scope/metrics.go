@@ -43,10 +43,11 @@ func NewMetrics(profile string, include, exclude []Pattern) (*Metrics, error) {
 	return m, nil
 }
 
-// Unmatched lists the include and exclude patterns that have not matched a metric yet.
-func (m *Metrics) Unmatched() (include, exclude []Pattern) {
-	return m.include.Unmatched(), m.exclude.Unmatched()
-}
+// Include returns the matcher of include.
+func (m *Metrics) Include() *Matcher { return m.include }
+
+// Exclude returns the matcher of exclude.
+func (m *Metrics) Exclude() *Matcher { return m.exclude }
 
 // Redundant lists the exact names in include that the profile has already.
 func (m *Metrics) Redundant() []Pattern {

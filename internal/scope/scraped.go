@@ -3,9 +3,11 @@
 package scope
 
 import (
-	"regexp/syntax"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/grafana/regexp/syntax"
 )
 
 // receiverSuffixes are what the Prometheus receiver takes off the name of a series to find its family
@@ -15,13 +17,6 @@ var receiverSuffixes = []string{"_bucket", "_count", "_created", "_info", "_sum"
 // entrySuffixes are what an entry of a scope can have that the family it speaks for has not: those that Match adds, _info, which the
 // runner processor gives back to info metrics, and _total, which the receiver gives to a series that ends in _created.
 var entrySuffixes = []string{"_bucket", "_count", "_info", "_sum", "_total"}
-
-// passing are names that the processor looks at whatever the scope is: what Prometheus writes for each scrape, by which the
-// processor knows a target, can be exposed as well.
-var passing = []string{
-	"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
-	"scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes",
-}
 
 // uncertain matches the names that no rule here decides about: target_info, which the receiver makes resource attributes of; those that
 // are no classic Prometheus names, which Match also takes as they would be stored; and the empty one, which fails the scrape.
@@ -33,10 +28,8 @@ const uncertain = `target_info|[0-9].*|.*[^a-zA-Z0-9_:].*|`
 // suffixes that the receiver takes off; it is for Match to decide about the metric that is made of it. An exclude takes the
 // exact names that it matches out of the lists; else it is left to Match. ok is false where any name could be in scope.
 func SeriesRegexp(scopes ...*Metrics) (regexp string, ok bool) {
-	names := map[string]bool{}
-	for _, name := range passing {
-		names[name] = true
-	}
+	// A target can expose what Prometheus writes for each scrape, and the processor knows a target by that.
+	names := maps.Clone(healthMetrics)
 	patterns := map[string]bool{}
 	for _, m := range scopes {
 		for _, list := range []*Matcher{m.profile, m.include} {
@@ -49,14 +42,8 @@ func SeriesRegexp(scopes ...*Metrics) (regexp string, ok bool) {
 			}
 		}
 	}
-	var b strings.Builder
-	b.WriteString("(?:")
-	b.WriteString(strings.Join(append(sorted(names), sorted(patterns)...), "|"))
-	b.WriteString(")(?:")
-	b.WriteString(strings.Join(receiverSuffixes, "|"))
-	b.WriteString(")?|")
-	b.WriteString(uncertain)
-	return b.String(), true
+	all := strings.Join(append(sorted(names), sorted(patterns)...), "|")
+	return "(?:" + all + ")(?:" + strings.Join(receiverSuffixes, "|") + ")?|" + uncertain, true
 }
 
 // addNames adds the families that an exact name can speak for. One that an exclude matches speaks for none: whatever family it would be
@@ -80,23 +67,22 @@ func addPatterns(patterns map[string]bool, pattern string) bool {
 	if err != nil {
 		return false // it has been compiled before
 	}
-	re := withoutAssertions(parsed.Simplify())
+	re := withoutAssertions(parsed)
 	if matchesAnything(re) {
 		return false
 	}
-	whole := group(re)
-	if re.String() == parsed.String() && plainPattern(pattern) {
-		whole = pattern // as it was written
+	if re.String() != parsed.String() {
+		pattern = re.String()
 	}
-	patterns[whole] = true
+	patterns[group(pattern)] = true
 	for _, suffix := range entrySuffixes {
 		terms, ok := cutSuffix(re, suffix)
 		if !ok {
 			return false
 		}
-		for _, t := range terms {
-			if t.Op != syntax.OpEmptyMatch && t.String() != re.String() {
-				patterns[group(t)] = true
+		for written, t := range terms {
+			if t.Op != syntax.OpEmptyMatch && written != re.String() {
+				patterns[group(written)] = true
 			}
 		}
 	}
@@ -106,11 +92,11 @@ func addPatterns(patterns map[string]bool, pattern string) bool {
 // plainPattern reports whether a pattern can be an alternative among others as it is.
 func plainPattern(pattern string) bool { return !strings.ContainsAny(pattern, "|?\\") }
 
-func group(re *syntax.Regexp) string {
-	if s := re.String(); plainPattern(s) {
-		return s
+func group(pattern string) string {
+	if plainPattern(pattern) {
+		return pattern
 	}
-	return "(?:" + re.String() + ")"
+	return "(?:" + pattern + ")"
 }
 
 func sorted(set map[string]bool) []string {

@@ -3,54 +3,62 @@
 package scope
 
 import (
-	"regexp/syntax"
-	"slices"
 	"unicode"
+
+	"github.com/grafana/regexp/syntax"
 )
 
 // maxTerms bounds what cutSuffix returns. A pattern of a scope has one or two terms.
 const maxTerms = 32
 
-// cutSuffix returns regular expressions that together match each s for which re matches s+suffix: Brzozowski's derivative, from the
-// right and in Antimirov's form, which has no more terms than re has parts. ok is false when they are too many. re must have no
-// assertions and be simplified.
-func cutSuffix(re *syntax.Regexp, suffix string) (terms []*syntax.Regexp, ok bool) {
-	terms = []*syntax.Regexp{re}
+// cutSuffix returns regular expressions, by how they are written, that together match each s for which re matches s+suffix:
+// Brzozowski's derivative, from the right and in Antimirov's form, which has no more terms than re has parts. They may match more,
+// never less. ok is false when they are too many. re must have no assertions.
+func cutSuffix(re *syntax.Regexp, suffix string) (terms map[string]*syntax.Regexp, ok bool) {
+	terms = map[string]*syntax.Regexp{re.String(): re}
 	for i := len(suffix) - 1; i >= 0; i-- {
-		var next []*syntax.Regexp
+		next := map[string]*syntax.Regexp{}
 		for _, t := range terms {
-			next = append(next, cutLast(t, rune(suffix[i]))...)
+			for _, cut := range cutLast(t, rune(suffix[i])) {
+				next[cut.String()] = cut
+			}
 		}
-		terms = unique(next)
-		if len(terms) > maxTerms {
+		if terms = next; len(terms) > maxTerms {
 			return nil, false
 		}
 	}
 	return terms, true
 }
 
+// empty matches the empty text, and so does what is in onlyEmpty.
+var (
+	empty     = &syntax.Regexp{Op: syntax.OpEmptyMatch}
+	onlyEmpty = []*syntax.Regexp{empty}
+)
+
 // cutLast returns what matches s where re matches s followed by c.
 func cutLast(re *syntax.Regexp, c rune) []*syntax.Regexp {
 	switch re.Op {
 	case syntax.OpLiteral:
-		if last := len(re.Rune) - 1; !sameRune(re.Rune[last], c, re.Flags) {
+		last := len(re.Rune) - 1
+		if r := re.Rune[last]; r != c && (re.Flags&syntax.FoldCase == 0 || unicode.ToLower(r) != c) {
 			return nil
-		} else if last > 0 {
-			return []*syntax.Regexp{{Op: syntax.OpLiteral, Flags: re.Flags, Rune: re.Rune[:last]}}
 		}
-		return []*syntax.Regexp{empty}
+		if last == 0 {
+			return onlyEmpty
+		}
+		return []*syntax.Regexp{{Op: syntax.OpLiteral, Flags: re.Flags, Rune: re.Rune[:last]}}
 	case syntax.OpCharClass:
 		for i := 0; i < len(re.Rune); i += 2 {
 			if re.Rune[i] <= c && c <= re.Rune[i+1] {
-				return []*syntax.Regexp{empty}
+				return onlyEmpty
 			}
 		}
-		return nil
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return []*syntax.Regexp{empty}
+		return onlyEmpty
 	case syntax.OpCapture, syntax.OpQuest:
 		return cutLast(re.Sub[0], c)
-	case syntax.OpStar, syntax.OpPlus:
+	case syntax.OpStar, syntax.OpPlus, syntax.OpRepeat: // however often: that is more
 		repeated := &syntax.Regexp{Op: syntax.OpStar, Flags: re.Flags, Sub: re.Sub}
 		return after([]*syntax.Regexp{repeated}, cutLast(re.Sub[0], c))
 	case syntax.OpAlternate:
@@ -68,72 +76,66 @@ func cutLast(re *syntax.Regexp, c rune) []*syntax.Regexp {
 			}
 		}
 		return out
-	default:
-		return nil
 	}
+	return nil
 }
-
-var empty = &syntax.Regexp{Op: syntax.OpEmptyMatch}
 
 // after puts a sequence in front of each term.
 func after(first, terms []*syntax.Regexp) []*syntax.Regexp {
 	out := make([]*syntax.Regexp, len(terms))
 	for i, t := range terms {
-		seq := slices.Clone(first)
-		switch t.Op {
-		case syntax.OpEmptyMatch:
-		case syntax.OpConcat:
-			seq = append(seq, t.Sub...)
-		default:
-			seq = append(seq, t)
-		}
-		switch len(seq) {
-		case 0:
-			out[i] = empty
-		case 1:
-			out[i] = seq[0]
-		default:
-			out[i] = &syntax.Regexp{Op: syntax.OpConcat, Sub: seq}
-		}
+		out[i] = concat(append(first[:len(first):len(first)], t))
 	}
 	return out
 }
 
-// unique removes the terms that are written alike.
-func unique(terms []*syntax.Regexp) []*syntax.Regexp {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(terms, func(t *syntax.Regexp) bool {
-		s := t.String()
-		defer func() { seen[s] = true }()
-		return seen[s]
-	})
-}
-
-func sameRune(a, b rune, flags syntax.Flags) bool {
-	if a == b || flags&syntax.FoldCase == 0 {
-		return a == b
-	}
-	for r := unicode.SimpleFold(a); r != a; r = unicode.SimpleFold(r) {
-		if r == b {
-			return true
+// concat puts a sequence together. What is the same has one form, so that it is written alike: no empty part and no nested sequence.
+func concat(parts []*syntax.Regexp) *syntax.Regexp {
+	var flat []*syntax.Regexp
+	for _, p := range parts {
+		switch p.Op {
+		case syntax.OpEmptyMatch:
+		case syntax.OpConcat:
+			flat = append(flat, p.Sub...)
+		default:
+			flat = append(flat, p)
 		}
 	}
-	return false
+	switch len(flat) {
+	case 0:
+		return empty
+	case 1:
+		return flat[0]
+	default:
+		return &syntax.Regexp{Op: syntax.OpConcat, Sub: flat}
+	}
 }
 
 func matchesEmpty(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpStar, syntax.OpQuest:
 		return true
+	case syntax.OpRepeat:
+		return re.Min == 0 || matchesEmpty(re.Sub[0])
 	case syntax.OpCapture, syntax.OpPlus:
 		return matchesEmpty(re.Sub[0])
 	case syntax.OpConcat:
-		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !matchesEmpty(sub) })
+		return countEmpty(re.Sub) == len(re.Sub)
 	case syntax.OpAlternate:
-		return slices.ContainsFunc(re.Sub, matchesEmpty)
+		return countEmpty(re.Sub) > 0
 	default:
 		return false
 	}
+}
+
+func countEmpty(parts []*syntax.Regexp) int {
+	n := 0
+	for _, p := range parts {
+		if matchesEmpty(p) {
+			n++
+		}
+	}
+	return n
 }
 
 // matchesAnything reports whether re is written to match everything: .* or .+.
@@ -160,9 +162,8 @@ func withoutAssertions(re *syntax.Regexp) *syntax.Regexp {
 	for i, sub := range re.Sub {
 		out.Sub[i] = withoutAssertions(sub)
 	}
-	if out.Op == syntax.OpConcat { // one that is written alike is alike
-		out.Sub = slices.DeleteFunc(out.Sub, func(sub *syntax.Regexp) bool { return sub.Op == syntax.OpEmptyMatch })
-		return after(out.Sub, []*syntax.Regexp{empty})[0]
+	if out.Op == syntax.OpConcat {
+		return concat(out.Sub)
 	}
 	return &out
 }

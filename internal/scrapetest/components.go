@@ -21,12 +21,13 @@ import (
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 
 	"github.com/kubiyabot/otelcol-runner/components/durableremotewriteexporter"
+	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/processors/runnerprocessor"
 )
 
 // converters are the distribution's.
 func converters() []confmap.ConverterFactory {
-	return nil
+	return []confmap.ConverterFactory{scopepushdownconverter.NewFactory()}
 }
 
 // processorFactories are the distribution's processors by type, under their former names as well. A test compares them with the manifest.

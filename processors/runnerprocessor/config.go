@@ -72,6 +72,10 @@ type ScopeConfig struct {
 	// the value by <redacted:KIND>, `drop` drops the series, `off` lets it pass. Help texts are replaced in both. The patterns are in
 	// docs/secrets.md.
 	Secrets string `mapstructure:"secrets"`
+
+	// Pushdown drops metrics that are out of scope in the scrape already, where it costs least: a converter of the configuration
+	// (components/scopepushdownconverter) gives scrape jobs a rule for it. What is delivered is the same. Default: true.
+	Pushdown bool `mapstructure:"pushdown"`
 }
 
 // MetricsConfig says which metrics may leave, by name. Histograms and summaries are kept or dropped as families.
@@ -127,8 +131,9 @@ func createDefaultConfig() component.Config {
 	return &Config{
 		Instance: instanceTarget,
 		Scope: ScopeConfig{
-			Metrics: MetricsConfig{Profile: "stage1"},
-			Secrets: secretsRedact,
+			Metrics:  MetricsConfig{Profile: "stage1"},
+			Secrets:  secretsRedact,
+			Pushdown: true,
 		},
 		Limits: LimitsConfig{
 			Series:             50000,

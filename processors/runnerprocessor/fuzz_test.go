@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor/processortest"
 
+	"github.com/kubiyabot/otelcol-runner/internal/scope"
 	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
@@ -160,7 +161,7 @@ func checkResource(t *testing.T, rm pmetric.ResourceMetrics, collector bool) {
 			require.NotZero(t, countPoints(m), "no empty metric goes out")
 			eachPoint(m, func(pt point) {
 				noSpoof(pt.attrs)
-				if !collector && m.Name() != metricUp && !healthMetrics[m.Name()] {
+				if !collector && m.Name() != metricUp && !scope.IsHealthMetric(m.Name()) {
 					app := get(pt.attrs, labelApp)
 					require.NotEqual(t, "other", app, "a component out of scope went out")
 					ns, ok := rm.Resource().Attributes().Get(attrNamespace)

@@ -36,7 +36,7 @@ func (p *runnerProcessor) judgeMetric(name string, family bool) metricVerdict {
 	}
 	stored := p.metrics.StoredName(name)
 	v := metricVerdict{
-		listed: p.metrics.Match(name, family), health: healthMetrics[name] && !family, stored: stored, object: scope.IsObjectMetric(stored),
+		listed: p.metrics.Match(name, family), health: scope.IsHealthMetric(name) && !family, stored: stored, object: scope.IsObjectMetric(stored),
 	}
 	if len(name) <= maxCachedLength {
 		p.metricVerdicts[key] = v

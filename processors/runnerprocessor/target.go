@@ -24,19 +24,6 @@ const (
 	metricUp = "up"
 )
 
-// healthMetrics are what Prometheus itself reports of each scrape
-// (https://prometheus.io/docs/concepts/jobs_instances, and the ones behind extra_scrape_metrics).
-var healthMetrics = map[string]bool{
-	metricUp:                                true,
-	"scrape_duration_seconds":               true,
-	"scrape_samples_scraped":                true,
-	"scrape_samples_post_metric_relabeling": true,
-	"scrape_series_added":                   true,
-	"scrape_timeout_seconds":                true,
-	"scrape_sample_limit":                   true,
-	"scrape_body_size_bytes":                true,
-}
-
 // target is where a resource's series come from.
 type target struct {
 	// scraped says that labels are the target labels, read from the target's own `up` series. Prometheus gives `up` the target

@@ -10,21 +10,20 @@ import (
 
 // reportUnused tells of rules that have matched nothing, which is how a mistyped name shows.
 func (p *runnerProcessor) reportUnused() {
-	include, exclude := p.metrics.Unmatched()
 	for _, list := range []struct {
-		key    string
-		unused []scope.Pattern
+		key     string
+		matcher *scope.Matcher
 	}{
-		{"scope::namespaces", p.namespaces.Unmatched()},
-		{"scope::components", p.components.Unmatched()},
-		{"scope::metrics::include", include},
-		{"scope::metrics::exclude", exclude},
-		{"scope::labels::drop", p.labelDrop.Unmatched()},
-		{"scope::labels::keep", p.labelKeep.Unmatched()},
+		{"scope::namespaces", p.namespaces},
+		{"scope::components", p.components},
+		{"scope::metrics::include", p.metrics.Include()},
+		{"scope::metrics::exclude", p.metrics.Exclude()},
+		{"scope::labels::drop", p.labelDrop},
+		{"scope::labels::keep", p.labelKeep},
 	} {
-		if len(list.unused) > 0 {
+		if unused := list.matcher.Unmatched(); len(unused) > 0 {
 			p.logger.Warn("Some rules have matched nothing since the start: are they spelled right?",
-				zap.String("key", list.key), zap.Any("rules", list.unused), zap.Duration("after", unusedAfter))
+				zap.String("key", list.key), zap.Reflect("rules", unused), zap.Duration("after", unusedAfter))
 		}
 	}
 }
