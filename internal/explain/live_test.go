@@ -105,7 +105,7 @@ func TestRunningCollector(t *testing.T) {
 	base, file := start(t)
 	own := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
-		_, _ = fmt.Fprint(w, "otelcol_processor_runner_points_total{decision=\"dropped\",reason=\"metric\",component=\"a\"} 5\notelcol_processor_runner_points_total{decision=\"kept\",reason=\"scope\"} 7\n")
+		_, _ = fmt.Fprint(w, "otelcol_processor_runner_points_total{decision=\"dropped\",reason=\"metric\",component=\"a\"} 5\notelcol_processor_runner_points_total{decision=\"kept\",reason=\"scope\"} 7\notelcol_processor_runner_points_total{decision=\"dropped\",reason=\"secret\"} 0\n")
 	}))
 	defer own.Close()
 
@@ -136,13 +136,19 @@ func TestRunningCollector(t *testing.T) {
 		assert.Contains(t, e.Notes[len(e.Notes)-2], "give it as FILE")
 		assert.Contains(t, e.Notes[len(e.Notes)-1], "give --collector again with the address of its own metrics")
 	})
-	t.Run("another file", func(t *testing.T) {
-		text := strings.Replace(string(file.Text), "regex: b, action: drop", "regex: c, action: drop", 1)
-		other, err := configfile.Parse("other.yaml", []byte(text))
-		require.NoError(t, err)
-		e := live(t, other, Options{Series: "out"}, base)
-		assert.Contains(t, strings.Join(e.Notes, "\n"), "the collector runs another configuration than other.yaml: they differ in 1 target, such as 127.0.0.1:2 of apps, which the collector drops")
-	})
+	for rule, want := range map[string]string{
+		"regex: c, action: drop":             "they differ in 1 target, such as 127.0.0.1:2 of apps, which the collector drops",
+		"regex: b|, action: drop":            "they differ in 2 targets, such as ",
+		"target_label: more, replacement: x": "they differ in 3 targets, such as ",
+	} {
+		t.Run("another file, "+rule, func(t *testing.T) {
+			text := strings.Replace(string(file.Text), "regex: b, action: drop", rule, 1)
+			other, err := configfile.Parse("other.yaml", []byte(text))
+			require.NoError(t, err)
+			e := live(t, other, Options{Series: "out"}, base)
+			assert.Contains(t, strings.Join(e.Notes, "\n"), "the collector runs another configuration than other.yaml: "+want)
+		})
+	}
 }
 
 func TestAddressesThatAreNone(t *testing.T) {

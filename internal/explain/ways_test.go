@@ -114,3 +114,46 @@ func TestSilentTargetsAreNamedWhereNothingMatches(t *testing.T) {
 	require.Len(t, e.Notes, 1)
 	assert.Contains(t, e.Notes[0], "10.0.0.9:80 of the job a has no page to look in")
 }
+
+func TestTargetsThatGotFurthestComeFirst(t *testing.T) {
+	e := of(t, `
+- {job_name: none, static_configs: [{targets: ["10.0.0.1:80"]}], relabel_configs: [{source_labels: [job], regex: none, action: drop}]}
+- {job_name: silent, static_configs: [{targets: ["10.0.0.1:81"]}]}
+- {job_name: later, static_configs: [{targets: ["10.0.0.1:80"]}], relabel_configs: [{target_label: a, replacement: b}, {source_labels: [a], regex: b, action: drop}]}
+- {job_name: good, static_configs: [{targets: ["10.0.0.1:80"]}]}
+`, "m 1\n", Options{Target: "10.0.0.1"})
+	var jobs []string
+	for _, w := range e.Ways {
+		jobs = append(jobs, w.Job)
+	}
+	assert.Equal(t, []string{"good", "silent", "later", "none"}, jobs)
+}
+
+func TestLabelsThatComeLaterAreMatchedAtTheEnd(t *testing.T) {
+	e := small(t, Options{Series: `requests_total{organization="nobody"}`})
+	require.Len(t, e.Ways, 1, "only what never got that far")
+	assert.Contains(t, e.Ways[0].Reason, "Whether it would have matched organization is not known")
+	assert.Contains(t, e.Ways[0].Reason, "scope::components")
+}
+
+// The second pipeline has a limit that lets nothing else in.
+func TestOnePipelineDeliversAndAnotherDoesNot(t *testing.T) {
+	w := way(t, `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"], labels: {app: x, namespace: n}}]}]}}
+processors:
+  runner:
+    metadata: {organization: acme, runner: r1, kubiya_type: k, namespace: n}
+    scope: {namespaces: [n], components: [x], metrics: {profile: none, include: [m]}}
+    limits: {series_per_metric: 1}
+exporters: {debug: {}}
+service:
+  pipelines:
+    metrics/1: {receivers: [prometheus], exporters: [debug]}
+    metrics/2: {receivers: [prometheus], processors: [runner], exporters: [debug]}
+`, "m{i=\"1\"} 1\nm{i=\"2\"} 1\n", Options{Series: `m{i="2"}`})
+	assert.Equal(t, Delivered, w.Outcome)
+	last := w.Steps[len(w.Steps)-1]
+	assert.Equal(t, "metrics/2", last.Pipeline)
+	assert.Contains(t, last.Why, "metric_series_limit 1")
+}
