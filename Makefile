@@ -64,15 +64,10 @@ test-faults: build ## Inject faults into receiver, network, disk and log, one ro
 
 .PHONY: fuzz
 fuzz: ## Fuzz what reads bytes from outside, FUZZTIME=30s each
-	go test ./processors/runnerprocessor -run '^$$' -fuzz FuzzProcessor -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/samplelog -run '^$$' -fuzz FuzzSegment -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/samplelog -run '^$$' -fuzz FuzzBatch -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/samplelog -run '^$$' -fuzz FuzzCheckpoint -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/translate -run '^$$' -fuzz FuzzTranslate -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/remotewrite -run '^$$' -fuzz FuzzEncode -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/remotewrite -run '^$$' -fuzz FuzzClassify -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/scope -run '^$$' -fuzz FuzzMetrics -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
-	go test ./internal/secrets -run '^$$' -fuzz FuzzFind -fuzztime $(FUZZTIME) -fuzzminimizetime 1s
+	@grep -rHoE --include='*_test.go' '^func Fuzz\w+' . | sed -E 's|/[^/]*_test.go:func |\t|' | while IFS=$$'\t' read -r package name; do \
+		echo "$$package $$name"; \
+		go test "$$package" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s || exit 1; \
+	done
 
 .PHONY: bench-processor
 bench-processor: build ## Measure the runner processor, and the collector at rest

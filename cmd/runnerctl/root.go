@@ -16,14 +16,28 @@ metrics to a managed Prometheus.
 Exit codes: 0 all is well; 1 the command found something, such as a promise that does not hold;
 2 the command could not run.`,
 		Example: `  runnerctl demo
-  runnerctl demo --duration 60s --output json
-  runnerctl log stat /var/lib/otelcol-runner/log
-  runnerctl version`,
+  runnerctl lint configs
+  runnerctl test --coverage configs/tests
+  runnerctl explain configs/collector.yaml --scene configs/tests/runner.scene.yaml --target tool-manager
+  runnerctl diff old.yaml new.yaml --scene configs/tests/runner.scene.yaml
+  runnerctl log stat /var/lib/otelcol-runner/log`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newCmdCost(s, costRun), newCmdDemo(s, demoRun), newCmdDiff(s, diffRun), newCmdExplain(s, explainRun), newCmdLint(s, lintRun), newCmdLog(s), newCmdRecord(s, recordRun), newCmdTest(s, testRun), newCmdVersion(s))
+	addGroup(root, "Before a configuration ships:",
+		newCmdLint(s, lintRun), newCmdTest(s, testRun), newCmdExplain(s, explainRun), newCmdDiff(s, diffRun), newCmdCost(s, costRun), newCmdRecord(s, recordRun))
+	addGroup(root, "What runs:", newCmdDemo(s, demoRun), newCmdLog(s))
+	root.AddCommand(newCmdVersion(s))
 	return root
+}
+
+// addGroup adds commands that help lists together.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
