@@ -85,5 +85,5 @@ func TestSlices(t *testing.T) {
 	for i := range 101 {
 		many.WriteString(pod(fmt.Sprintf("name: p%d", i), "", ""))
 	}
-	assert.Equal(t, "80/TCP IPv4 1 endpoints ready true serving true terminating false; 80/TCP IPv4 100 endpoints; ", slices(many.String()+service("ports: [{port: 80}]")))
+	assert.Equal(t, "80/TCP IPv4 100 endpoints; 80/TCP IPv4 1 endpoints ready true serving true terminating false; ", slices(many.String()+service("ports: [{port: 80}]")))
 }

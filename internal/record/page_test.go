@@ -47,7 +47,7 @@ func TestCleanRedacts(t *testing.T) {
 # %[1]s
 a_total{auth="%[1]s",x="y\"\\"} 1 1700000000000
 a_total{auth="%[2]s",x="y\"\\"} 2
-a_total{auth="%[1]s",x="z"} 3
+a_total{auth="%[1]s",x="a\nb"} 3
 {"utf.8","label.ü"="%[1]s"} 4
 not a sample: %[1]s
 `, token, other)
@@ -55,7 +55,7 @@ not a sample: %[1]s
 # redacted-bearer_token-2
 a_total{auth="redacted-bearer_token-3",x="y\"\\"} 1 1700000000000
 a_total{auth="redacted-bearer_token-4",x="y\"\\"} 2
-a_total{auth="redacted-bearer_token-3",x="z"} 3
+a_total{auth="redacted-bearer_token-3",x="a\nb"} 3
 {"utf.8","label.ü"="redacted-bearer_token-3"} 4
 `, string(c.clean("p", []byte(page), false)))
 	assert.Equal(t, map[string]int{

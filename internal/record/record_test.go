@@ -326,7 +326,11 @@ func TestServerProxy(t *testing.T) {
 	for _, allowed := range []bool{true, false} {
 		cluster := newAPI(t, fmt.Sprintf(pod, "a", "192.0.2.1", "8080", `{prometheus.io/scrape: "true", prometheus.io/scheme: https}`)+
 			fmt.Sprintf(pod, "b", "192.0.2.2", "8081", `{prometheus.io/scrape: "true"}`))
+		var asked atomic.Int64
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/proxy/") {
+				asked.Add(1)
+			}
 			switch {
 			case allowed && r.URL.Path == "/api/v1/namespaces/runner/pods/https:a:8080/proxy/metrics":
 				r.URL.Path = "/metrics"
@@ -346,6 +350,9 @@ func TestServerProxy(t *testing.T) {
 		require.NoError(t, err)
 		r.fetcher.silent.Store(maxSilent) // no pod answers at its address here
 		require.NoError(t, r.sample(t.Context(), 0))
+		before := asked.Load()
+		require.NoError(t, r.sample(t.Context(), 1))
+		assert.Equal(t, allowed, asked.Load() > before, "what is forbidden is not asked for again")
 		summary, err := r.finish()
 		require.NoError(t, err)
 		if !allowed {
@@ -398,6 +405,15 @@ func TestOptions(t *testing.T) {
 	fails("100000 samples cannot be recorded: between 1 and 1000 can; change --duration or --interval", Options{Samples: 100_000})
 	fails(`label "le" cannot be anonymised`, Options{Samples: 1, AnonymiseLabels: []string{"le"}})
 	fails("the value of X looks like a secret (bearer_token), and would be written to the scene", Options{Samples: 1, Env: map[string]string{"X": token}})
+}
+
+// TestSharedAddress: a target at an address that several pods have, as with hostNetwork, goes by the address.
+func TestSharedAddress(t *testing.T) {
+	first := listen(t, "127.0.88.1", page("a_total 1\n"))
+	api := newAPI(t, fmt.Sprintf(pod, "a", "127.0.88.1", first, "{}")+fmt.Sprintf(pod, "b", "127.0.88.1", "1", "{}"))
+	summary, err := Run(t.Context(), api.options(t))
+	require.NoError(t, err)
+	assert.Contains(t, everything(t, summary.Dir), "    127.0.88.1:"+first+"/metrics: pages/")
 }
 
 // TestFileNames: pages of different targets never share a file.
