@@ -43,7 +43,7 @@ var secretKeys = []string{
 }
 
 // redacted is what stands in the place of a secret in examples.
-var redacted = regexp.MustCompile(`^(?i:<[^>]*>|\*+|x{3,}|\[?redacted\]?|)$`)
+var redacted = regexp.MustCompile(`^(?i:<[^>]*>|\*+|x{3,}|\.{3}|…|\[?redacted\]?|)$`)
 
 func checkSecrets(c *checker) {
 	found := map[int]bool{}

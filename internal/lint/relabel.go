@@ -66,8 +66,21 @@ func relabelRules() []Rule {
 	}
 }
 
+// ruleKeys are all keys of a relabel rule. With another one, such as VictoriaMetrics's `if`, its author has meant something else.
+var ruleKeys = []string{"source_labels", "separator", "regex", "modulus", "target_label", "replacement", "action"}
+
 // usable says whether a rule can be judged.
-func usable(r configfile.Rule) bool { return r.Err == nil && len(r.Unresolved) == 0 }
+func usable(r configfile.Rule) bool {
+	if r.Err != nil || len(r.Unresolved) > 0 {
+		return false
+	}
+	for key := range configfile.Pairs(r.Node) {
+		if !slices.Contains(ruleKeys, key.Value) {
+			return false
+		}
+	}
+	return true
+}
 
 func checkDropsEverything(c *checker) {
 	for _, j := range c.jobs {

@@ -166,6 +166,7 @@ func TestDropsEverything(t *testing.T) {
 		"{action: keep, source_labels: [a], regex: x}, {action: labelmap, regex: b}, {action: keep, source_labels: [a], regex: y}":      0,
 		"{action: keep, source_labels: [a], regex: '${env:X}'}, {action: keep, source_labels: [a], regex: y}":                           0,
 		"{action: keep, source_labels: [a, b], regex: 'x;y'}, {action: keep, source_labels: [a, b], regex: 'x;z'}":                      1,
+		"{action: drop, if: '{a=\"x\"}'}":                                                                                               0,
 	} {
 		assert.Len(t, found(t, "drops-everything", "relabel_configs: ["+rules+", "+after+"]\n"), want, rules)
 		assert.Len(t, found(t, "drops-everything", "relabel_configs: ["+rules+"]\n"), want, rules)
