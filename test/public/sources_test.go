@@ -63,7 +63,7 @@ var collect = sync.OnceValues(func() (*collected, error) {
 	all := &collected{}
 	for _, s := range sources {
 		for _, path := range s.paths {
-			if err := all.addFolder(folders[s.module], path); err != nil {
+			if err := all.addFolder(filepath.Base(s.module), folders[s.module], path); err != nil {
 				return nil, fmt.Errorf("%s: %w", s.module, err)
 			}
 		}
@@ -122,8 +122,7 @@ func run(dir string, into any, args ...string) error {
 	return json.Unmarshal(out, into)
 }
 
-func (c *collected) addFolder(root, path string) error {
-	base, _, _ := strings.Cut(filepath.Base(root), "@")
+func (c *collected) addFolder(base, root, path string) error {
 	return filepath.WalkDir(filepath.Join(root, path), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -141,12 +140,12 @@ func (c *collected) addFolder(root, path string) error {
 		if err != nil {
 			return err
 		}
-		return c.addFile(strings.ReplaceAll(base, "!v", "V")+"/"+filepath.ToSlash(relative), path, text)
+		return c.addFile(base+"/"+filepath.ToSlash(relative), path, text)
 	})
 }
 
 var (
-	scrapes = regexp.MustCompile(`(?m)^[\s#]*(- )?["']?(scrape_configs|scrapeConfigs|job_name|scrape_config_files)["']?:`)
+	scrapes = regexp.MustCompile(`(?m)^[\s#]*(- )?["']?(scrape_configs|job_name|scrape_config_files)["']?:`)
 	fenced  = regexp.MustCompile("(?ms)^ *```ya?ml[^\n]*\n(.*?)^ *```")
 	values  = regexp.MustCompile(`(^|[-_/])values\.ya?ml$`)
 	// object is what is applied to a cluster, or the template of it: no configuration of Prometheus.
@@ -156,6 +155,8 @@ var (
 // addFile takes what scrapes out of a file.
 func (c *collected) addFile(name, path string, text []byte) error {
 	switch {
+	case values.MatchString(name):
+		return c.addValues(name, path, text)
 	case !scrapes.Match(text):
 	case filepath.Ext(name) == ".md":
 		for i, block := range fenced.FindAllSubmatch(text, -1) {
@@ -163,8 +164,6 @@ func (c *collected) addFile(name, path string, text []byte) error {
 				c.add(fmt.Sprintf("%s#%d", name, i+1), path, dedent(block[1]))
 			}
 		}
-	case values.MatchString(name):
-		return c.addValues(name, path, text)
 	case object.Match(text):
 	default:
 		c.add(name, path, text)

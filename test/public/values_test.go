@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,18 +22,8 @@ func (c *collected) addValues(name, path string, text []byte) error {
 	if err := yaml.Unmarshal(text, &all); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	// A chart's test cases are on top of its values.
-	if ci := filepath.Dir(path); filepath.Base(ci) == "ci" {
-		defaults, err := os.ReadFile(filepath.Join(filepath.Dir(ci), "values.yaml"))
-		if err != nil {
-			return err
-		}
-		var merged map[string]any
-		if err := yaml.Unmarshal(defaults, &merged); err != nil {
-			return err
-		}
-		merge(merged, all)
-		all = merged
+	if err := onDefaults(filepath.Dir(path), all); err != nil {
+		return err
 	}
 	if err := c.addBelow(name+"#", path, all); err != nil {
 		return err
@@ -47,6 +38,26 @@ var (
 	commented = regexp.MustCompile(`(?m)(?:^ *#+ +- job_name:.*\n)(?:^ *# {3,}.*\n)*`)
 	comment   = regexp.MustCompile(`(?m)^ *#+`)
 )
+
+// onDefaults puts the jobs of a chart's test case, in its folder ci, on top of those that the chart has by itself.
+func onDefaults(folder string, all map[string]any) error {
+	own, changed := all["scrapeConfigs"].(map[string]any)
+	if !changed || filepath.Base(folder) != "ci" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(folder), "values.yaml")) //nolint:gosec // below a module's folder
+	if err != nil {
+		return err
+	}
+	var defaults map[string]any
+	if err := yaml.Unmarshal(text, &defaults); err != nil {
+		return err
+	}
+	jobs, _ := defaults["scrapeConfigs"].(map[string]any)
+	merge(jobs, own)
+	all["scrapeConfigs"] = jobs
+	return nil
+}
 
 // merge puts values on top of others as Helm does: mappings are merged, null removes.
 func merge(into, from map[string]any) {
@@ -67,7 +78,7 @@ func merge(into, from map[string]any) {
 // addBelow looks for scrape configurations in a mapping and below it.
 func (c *collected) addBelow(name, path string, mapping map[string]any) error {
 	if _, scraping := mapping["scrape_configs"]; scraping {
-		return c.addMarshalled(name, path, mapping)
+		return c.addMarshalled(strings.TrimSuffix(name, "."), path, mapping)
 	}
 	for _, key := range slices.Sorted(maps.Keys(mapping)) {
 		at := name + key
