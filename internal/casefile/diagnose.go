@@ -51,7 +51,7 @@ func (v *view) lost(s *selector) string {
 	var b strings.Builder
 	near := v.nearest(s)
 	if near != nil {
-		b.WriteString("\nthe nearest series that was delivered is")
+		b.WriteString("\nthe nearest series that was delivered, with the difference (- expected, + delivered):")
 		b.WriteString(difference(s, near.Labels))
 	}
 	if where := v.where(s); where != "" {
@@ -98,9 +98,9 @@ func difference(s *selector, ls labels.Labels) string {
 		if m.Matches(have) {
 			continue
 		}
-		lines = append(lines, wanted("- "+m.String()))
+		lines = append(lines, missing(m.String()))
 		if have != "" {
-			lines = append(lines, got("+ "+labelText(labels.Label{Name: m.Name, Value: have})))
+			lines = append(lines, surplus(labelText(labels.Label{Name: m.Name, Value: have})))
 		}
 	}
 	if further := s.further(ls); !s.open && len(further) > 0 {
@@ -108,7 +108,7 @@ func difference(s *selector, ls labels.Labels) string {
 		for i, l := range further {
 			texts[i] = labelText(l)
 		}
-		lines = append(lines, got("+ "+strings.Join(texts, ", "))+faint+" (allow further labels by … at the end)"+reset)
+		lines = append(lines, surplus(strings.Join(texts, ", "))+faint+" (allow further labels by … at the end)"+reset)
 	}
 	return listed(append([]string{seriesText(ls)}, indented(lines)...), maxDifferences)
 }

@@ -3,6 +3,7 @@
 package casefile
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -119,7 +120,7 @@ func (p *parsing) pairs(n *yaml.Node, what string, read reader) error {
 	for key, value := range configfile.Pairs(n) {
 		errs = append(errs, read(key, configfile.Resolve(value)))
 	}
-	return join(errs)
+	return errors.Join(errs...)
 }
 
 // list reads a list, or one item without one.

@@ -3,7 +3,6 @@
 package casefile
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -268,5 +267,3 @@ func (p *parsing) absent(c *Case, n *yaml.Node) error {
 	}})
 	return nil
 }
-
-func join(errs []error) error { return errors.Join(errs...) }

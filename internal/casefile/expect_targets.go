@@ -109,11 +109,11 @@ func (v *view) targetNames(what, job string, names []string, has func(*scrapetes
 			items = append(items, name)
 			continue
 		}
-		lines = append(lines, wanted("- "+name)+v.whatBecameOf(job, name))
+		lines = append(lines, missing(name)+v.whatBecameOf(job, name))
 	}
 	for _, t := range some {
 		if !slices.ContainsFunc(names, func(name string) bool { return isCalled(t, name) }) {
-			lines = append(lines, got("+ "+nameOf(t))+"  "+v.fate(t))
+			lines = append(lines, surplus(nameOf(t))+"  "+v.fate(t))
 			items = append(items, nameOf(t))
 		}
 	}

@@ -34,6 +34,10 @@ const (
 func wanted(text string) string { return green + text + reset }
 func got(text string) string    { return red + text + reset }
 
+// missing and surplus are lines of a difference, in the colours that those have everywhere.
+func missing(text string) string { return red + "- " + text + reset }
+func surplus(text string) string { return green + "+ " + text + reset }
+
 // seriesText writes a series as PromQL does, the name first.
 func seriesText(ls labels.Labels) string {
 	var parts []string
