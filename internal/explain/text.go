@@ -37,7 +37,7 @@ func WriteText(w io.Writer, e *Explanation, color bool) error {
 		t.print("\n")
 		for i := range e.Ways {
 			w := &e.Ways[i]
-			t.line("%d. %s%s  %s", i+1, short(w.Name), t.paint(faint, " of "+clean(w.Job)), t.paint(outcomeColor(w.Outcome), w.Outcome))
+			t.line("%d. %s%s  %s", i+1, short(w.Name), t.paint(faint, " of "+clean(w.of())), t.paint(outcomeColor(w.Outcome), w.Outcome))
 		}
 	}
 	for i := range e.Ways {
@@ -124,11 +124,7 @@ func describe(s *Station) string {
 
 func (t textWriter) way(w *Way) {
 	name := w.Kind + " " + short(w.Name)
-	of := "  job " + clean(w.Job)
-	if w.Source != "" {
-		of += ", " + clean(w.Source)
-	}
-	t.line("%s%s", t.paint(bold, name), t.paint(faint, of))
+	t.line("%s%s", t.paint(bold, name), t.paint(faint, "  job "+clean(w.of())))
 	t.line("%s  %s", t.paint(outcomeColor(w.Outcome), w.Outcome), clean(w.Reason))
 	read := labelsRead(w.Steps)
 	stage := ""
@@ -140,6 +136,14 @@ func (t textWriter) way(w *Way) {
 		}
 		t.step(&w.Steps[i], &stage, read)
 	}
+}
+
+// of says whose it is.
+func (w *Way) of() string {
+	if w.Source == "" {
+		return w.Job
+	}
+	return w.Job + ", " + w.Source
 }
 
 func outcomeColor(outcome string) string {
