@@ -202,9 +202,7 @@ func TestStartWithoutNamespace(t *testing.T) {
 	out, err := run(t, file, without(baseEnv("http://127.0.0.1:1/api/v1/write"), "RUNNER_NAMESPACE"))
 	require.Error(t, err)
 	assert.Contains(t, out, "environment variable RUNNER_NAMESPACE is not set or empty")
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	assert.Empty(t, api.requests)
+	assert.Empty(t, api.Requests())
 }
 
 // Every file is started, becomes healthy, delivers with its own authentication, and ends well.
@@ -244,7 +242,7 @@ func TestEveryConfigurationStartsAndDelivers(t *testing.T) {
 				}
 			}
 			c.stop(t)
-			api.onlyAskedAbout(t, namespace)
+			api.onlyAskedForWhatIsAllowed(t)
 		})
 	}
 }

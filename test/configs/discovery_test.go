@@ -119,7 +119,7 @@ func TestCollectorInACluster(t *testing.T) {
 	}
 	c.stop(t)
 
-	api.onlyAskedAbout(t, namespace)
+	api.onlyAskedForWhatIsAllowed(t)
 	for what, target := range untouched {
 		assert.Zero(t, target.scrapes.Load(), "%s was scraped", what)
 	}
