@@ -86,7 +86,7 @@ type Summary struct {
 	// Pages counts the files of pages, Bytes their size.
 	Pages int   `json:"pages"`
 	Bytes int64 `json:"bytes"`
-	// Redacted counts the distinct values that looked like secrets, by kind and place: "jwt in label session".
+	// Redacted counts the distinct values that looked like secrets, by kind and place: "jwt in label auth".
 	Redacted map[string]int `json:"redacted"`
 	// LeftOut counts what was not written, by what it was: "annotation checksum/config".
 	LeftOut map[string]int `json:"left_out"`
