@@ -21,7 +21,7 @@ const (
 	defaultServiceAccount = "otel-collector"
 	namespaceVariable     = "RUNNER_NAMESPACE"
 	// maxManifest bounds one file of objects, in bytes.
-	maxManifest = 64 << 20
+	maxManifest = 32 << 20
 	// maxFiles bounds what a glob may match.
 	maxFiles = 1000
 )
