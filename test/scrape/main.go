@@ -65,7 +65,9 @@ func execute(ctx context.Context, clock virtualtime.Clock, args []string, stdout
 		_, _ = fmt.Fprintln(stderr, "scrape:", err) // progress only
 		return 2
 	}
-	if err := json.NewEncoder(stdout).Encode(s); err != nil {
+	out := json.NewEncoder(stdout)
+	out.SetEscapeHTML(false) // for people
+	if err := out.Encode(s); err != nil {
 		return 2
 	}
 	if failures := s.failures(); len(failures) > 0 {

@@ -157,6 +157,9 @@ func (s *suite) cases(ctx context.Context, sum *summary) error {
 	}
 	shown := r.Suite
 	shown.Cases = append(slices.Clone(shown.Cases), r.Coverage.Case(100))
-	s.printf("cases: %d, with %d configurations: %d\n", sum.Cases, sum.Configs, sum.Runs)
+	s.printf("cases: %d, of which %d passed; with %d configurations %d runs\n", sum.Cases, sum.Passed, sum.Configs, sum.Runs)
+	if !shown.Failed() {
+		return nil
+	}
 	return report.Write(s.out, "text", shown, report.Options{})
 }
