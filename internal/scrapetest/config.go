@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
+	commonconfig "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -73,7 +76,7 @@ func resolve(file *configfile.File, env map[string]string, converters []confmap.
 	// Prometheus expands nothing in scrape_configs: the content is taken as it is.
 	var content any
 	if err := yaml.Unmarshal(file.Text, &content); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: `runnerctl lint` says where", err)
 	}
 	scrape := map[string]any{"scrape_configs": content}
 	if all, isMap := content.(map[string]any); isMap {
@@ -179,27 +182,72 @@ func (c *Config) check(p *pipeline) error {
 	return nil
 }
 
-// receiver makes a configuration of a prometheus receiver, which belongs to the caller.
+// receiver makes a configuration of a prometheus receiver, which belongs to the caller. All jobs are in it, those of other files as well.
 func (c *Config) receiver(id component.ID) (*prometheusreceiver.Config, error) {
 	conf, ok := c.receivers[id]
 	if !ok {
 		return nil, fmt.Errorf("receivers::%s is not configured: add it, or take it out of the pipeline", id)
 	}
 	cfg := prometheusreceiver.NewFactory().CreateDefaultConfig().(*prometheusreceiver.Config)
+	none := cfg.TargetAllocator
 	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, fmt.Errorf("receivers::%s: %w", id, refusal(err))
+	}
+	switch {
+	case cfg.PrometheusConfig.ContainsScrapeConfigs():
+	case cfg.TargetAllocator.HasValue():
+		return nil, fmt.Errorf("receivers::%s: its jobs come from a target allocator, which a scene has not got: write one of them under config::scrape_configs", id)
+	default:
+		return nil, fmt.Errorf("receivers::%s: it has no job, which the receiver refuses: add one under scrape_configs", id)
+	}
+	cfg.TargetAllocator = none
+	if err := c.gather(cfg.PrometheusConfig); err != nil {
 		return nil, fmt.Errorf("receivers::%s: %w", id, err)
-	}
-	if cfg.PrometheusConfig == nil {
-		return nil, fmt.Errorf("receivers::%s: no scrape_configs in it", id)
-	}
-	// Credentials are files of the pod: their absence here is no fault. They are not used either.
-	for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
-		forget(sc)
 	}
 	if err := confmap.Validate(cfg); err != nil {
 		return nil, fmt.Errorf("receivers::%s: %w", id, err)
 	}
 	return cfg, nil
+}
+
+// gather takes the jobs of other files into the configuration. What it names is next to it, as it is for Prometheus.
+func (c *Config) gather(cfg *prometheusreceiver.PromConfig) error {
+	dir := filepath.Dir(c.File.Name)
+	for _, sc := range cfg.ScrapeConfigs {
+		sc.SetDirectory(dir)
+	}
+	for i, pattern := range cfg.ScrapeConfigFiles {
+		cfg.ScrapeConfigFiles[i] = commonconfig.JoinDir(dir, pattern)
+	}
+	all, err := (*promconfig.Config)(cfg).GetScrapeConfigs()
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("scrape_config_files: no job in %s: correct the patterns", strings.Join(cfg.ScrapeConfigFiles, ", "))
+	}
+	cfg.ScrapeConfigs, cfg.ScrapeConfigFiles = all, nil
+	// Credentials are files of the pod: their absence here is no fault. They are not used either.
+	for _, sc := range all {
+		forget(sc)
+	}
+	return nil
+}
+
+var (
+	lineOfLoader = regexp.MustCompile(`(yaml: unmarshal errors:)?\s*line \d+: `)
+	typeOfLoader = regexp.MustCompile(` (in type|into) \S+`)
+)
+
+// refusal makes an error of Prometheus's loader readable. The lines in it are those of a text that nobody has seen: the receiver writes
+// what it is given anew.
+func refusal(err error) error {
+	_, message, ofLoader := strings.Cut(err.Error(), "failed to unmarshal yaml to prometheus config object: ")
+	if !ofLoader {
+		return err
+	}
+	message = lineOfLoader.ReplaceAllString(typeOfLoader.ReplaceAllString(message, ""), "; ")
+	return fmt.Errorf("Prometheus refuses it: %s: `runnerctl lint` says where", strings.TrimPrefix(message, "; ")) //nolint:staticcheck // a name
 }
 
 // Jobs are the scrape configurations, with Prometheus's defaults filled in, by receiver, in the order of the file.
@@ -216,11 +264,7 @@ func (c *Config) Jobs() ([]Job, error) {
 			if err != nil {
 				return nil, err
 			}
-			scrapeConfigs, err := (*promconfig.Config)(cfg.PrometheusConfig).GetScrapeConfigs()
-			if err != nil {
-				return nil, fmt.Errorf("receivers::%s: %w", id, err)
-			}
-			for _, sc := range scrapeConfigs {
+			for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
 				jobs = append(jobs, Job{Receiver: id.String(), Name: sc.JobName, Scrape: sc})
 			}
 		}

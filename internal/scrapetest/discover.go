@@ -216,7 +216,7 @@ func discoverKubernetes(ctx context.Context, cfg *kubernetes.SDConfig, s *scene.
 	}
 	want, err := cluster.Discoverable(string(changed.Role), changed.NamespaceDiscovery.Names, label, field)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the API server refuses its selectors: %w: correct them", err)
 	}
 	groups := map[string]*targetgroup.Group{}
 	err = collect(ctx, k, api.denied, func(sent []*targetgroup.Group) bool {
@@ -262,8 +262,10 @@ func discoverOther(ctx context.Context, cfg discovery.Config, state *scene.State
 	if err := collect(ctx, d, nil, func(sent []*targetgroup.Group) bool {
 		groups = append(groups, sent...)
 		return true
-	}, false); err != nil {
-		return nil, fmt.Errorf("nothing was found: %w: give its targets under scene::targets", err)
+	}, false); errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("nothing was found in %s: give its targets under scene::targets, [] for none", answerTimeout)
+	} else if err != nil {
+		return nil, fmt.Errorf("nothing was found: %w: give its targets under scene::targets, [] for none", err)
 	}
 	return groups, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -17,6 +16,7 @@ import (
 	commonconfig "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.opentelemetry.io/collector/component"
 
@@ -65,9 +65,6 @@ func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene) (_ *run
 	jobs, err := c.Jobs()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
-	}
-	for _, job := range jobs {
-		job.Scrape.SetDirectory(filepath.Dir(c.File.Name))
 	}
 	p, err := startProxy()
 	if err != nil {
@@ -250,13 +247,7 @@ func (r *run) publish(ctx context.Context, running *running, state int) {
 
 // divert makes a receiver find its targets through feeds, and reach them through the proxy.
 func (r *run) divert(id component.ID, cfg *prometheusreceiver.Config, feeds map[jobKey]*feed) error {
-	prom := (*promconfig.Config)(cfg.PrometheusConfig)
-	scrapeConfigs, err := prom.GetScrapeConfigs()
-	if err != nil {
-		return err
-	}
-	prom.ScrapeConfigs, prom.ScrapeConfigFiles = scrapeConfigs, nil
-	for _, sc := range scrapeConfigs {
+	for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
 		f := newFeed()
 		feeds[jobKey{id.String(), sc.JobName}] = f
 		sc.ServiceDiscoveryConfigs = discovery.Configs{&feedConfig{ID: f.id}}
@@ -281,6 +272,11 @@ func setForTests(of any, name string) error {
 // forget takes out of a job what it needs to reach its targets and what a scene has not got.
 func forget(sc *promconfig.ScrapeConfig) {
 	sc.HTTPClientConfig = commonconfig.DefaultHTTPClientConfig
+	for _, cfg := range sc.ServiceDiscoveryConfigs {
+		if k, isKubernetes := cfg.(*kubernetes.SDConfig); isKubernetes {
+			k.HTTPClientConfig = commonconfig.DefaultHTTPClientConfig
+		}
+	}
 }
 
 func throughProxy(proxyURL *url.URL) commonconfig.HTTPClientConfig {
