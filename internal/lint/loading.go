@@ -112,6 +112,11 @@ func (c *checker) checkTop(root *yaml.Node) {
 			c.add(key, "Prometheus refuses it: there is no key %s here", shown(key.Value)).Fix = "correct or remove it"
 		}
 	}
+	if files := configfile.Get(root, "scrape_config_files"); files != nil && !c.depends(files) {
+		if err := loadTop(map[string]*yaml.Node{"scrape_config_files": c.copyOf(files)}); err != nil {
+			c.addRefusal(files, err)
+		}
+	}
 	list := configfile.Get(root, "scrape_configs")
 	if list == nil {
 		list = root // a bare list
@@ -174,6 +179,10 @@ func load(global *yaml.Node, jobs []*yaml.Node) error {
 	if len(jobs) > 0 {
 		top["scrape_configs"] = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: jobs}
 	}
+	return loadTop(top)
+}
+
+func loadTop(top map[string]*yaml.Node) error {
 	text, err := yaml.Marshal(top)
 	if err != nil {
 		return err

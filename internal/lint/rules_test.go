@@ -91,6 +91,8 @@ func TestRefused(t *testing.T) {
 	many := "scrape_configs:\n" + strings.Repeat("- {job_name: a, scrape_interval: 30s}\n", 9) + "- {job_name: a, bad: 1}\n- 7\n"
 	assert.Equal(t, []string{"11:17", "12:3"}, foundIn(t, "refused", many))
 	assert.Equal(t, []string{"1:1", "3:1"}, foundIn(t, "refused", "unknown: 1\nglobal: {}\nother: 1\nscrape_configs: []\n"))
+	assert.Equal(t, []string{"1:30"}, foundIn(t, "refused", "scrape_config_files: [a.yml, 'b/*/*.yml']\n"))
+	assert.Empty(t, foundIn(t, "refused", "receivers: {prometheus: {config: {scrape_config_files: ['${env:FOLDER}/*.yml']}}}\n"))
 	assert.Equal(t, []string{"1:10"}, foundIn(t, "refused", "global: {bad: 1}\nscrape_configs: [{job_name: a}]\n"))
 	assert.Equal(t, []string{"2:49"}, foundIn(t, "refused", "- job_name: a\n  relabel_configs: [{regex: a, target_label: b, nothing: 1}]\n"), "the key itself")
 }
