@@ -45,7 +45,7 @@ type runner struct {
 
 func newRunner(t *testing.T) *runner {
 	t.Helper()
-	spec := scene.Spec{Namespace: "default", Manifests: []string{"cluster.yaml"}}
+	spec := scene.Spec{Namespace: "default", Env: map[string]string{"JOBNAME": "demo", "NODE_NAME": "node-a"}, Manifests: []string{"cluster.yaml"}}
 	narrow, err := spec.Load("testdata")
 	require.NoError(t, err)
 	spec.Manifests = append(spec.Manifests, "cluster-wide.yaml")
@@ -95,13 +95,16 @@ func (r *runner) outcome(t *testing.T, c configuration) (lines string) {
 		lines = "  forbidden: " + c.shorten(err) + "\n"
 		line, err = r.run(ctx, c, r.all)
 	}
-	loads := c.loads()
+	if err != nil && strings.Contains(err.Error(), "`runnerctl lint` says where") {
+		assert.True(t, failed(check(c)), "%s: lint does not say where: %v", c.name, err)
+	}
+	why, judged := c.loads()
 	switch {
-	case err == nil && loads != nil:
-		return lines + "  " + line + "; Prometheus refuses it: " + c.shorten(loads) + "\n"
+	case err == nil && why != nil:
+		return lines + "  " + line + "; Prometheus refuses it: " + c.shorten(why) + "\n"
 	case err == nil:
 		return lines + "  " + line + "\n"
-	case loads == nil:
+	case judged && why == nil:
 		return lines + "  error that Prometheus has not: " + c.shorten(err) + "\n"
 	}
 	return lines + "  error: " + c.shorten(err) + "\n"
@@ -109,7 +112,7 @@ func (r *runner) outcome(t *testing.T, c configuration) (lines string) {
 
 // run runs a configuration, with a target of the scene in the place of what is discovered elsewhere.
 func (r *runner) run(ctx context.Context, c configuration, s *scene.Scene) (string, error) {
-	file, err := configfile.Parse(c.path, whole(c.text))
+	file, err := c.whole()
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +139,7 @@ func (r *runner) run(ctx context.Context, c configuration, s *scene.Scene) (stri
 			dropped++
 		}
 	}
-	return fmt.Sprintf("ran: %d jobs, %d targets, %d dropped, %d series", len(jobs), kept, dropped, len(result.Series)), nil
+	return fmt.Sprintf("ran: jobs %d, targets %d, dropped %d, series %d", len(jobs), kept, dropped, len(result.Series)), nil
 }
 
 // discovered is what discovery that asks somebody outside of the scene has found.
@@ -157,11 +160,10 @@ func asksNetwork(configs discovery.Configs) bool {
 	})
 }
 
-// loads is what Prometheus itself says, with the discovery that the distribution has. It is nil for what is no file of Prometheus.
-func (c configuration) loads() error {
-	file, err := configfile.Parse(c.path, c.text)
-	if err != nil || file.Kind == configfile.Collector {
-		return nil
+// loads is what Prometheus itself says, with the discovery that the distribution has. It is not asked about what is a collector's.
+func (c configuration) loads() (err error, judged bool) {
+	if file, err := configfile.Parse(c.path, c.text); err == nil && file.Kind == configfile.Collector {
+		return nil, false
 	}
 	text := c.text
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("-")) {
@@ -169,25 +171,26 @@ func (c configuration) loads() error {
 	}
 	loaded, err := promconfig.Load(string(text), slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return err, true
 	}
 	loaded.SetDirectory(filepath.Dir(c.path))
 	_, err = loaded.GetScrapeConfigs()
-	return err
+	return err, true
 }
 
-var prometheusReceiver = regexp.MustCompile(`(?m)^  (prometheus(/\w+)?):`)
-
-// whole adds what a part of a collector's configuration needs to be run.
-func whole(text []byte) []byte {
-	if !bytes.HasPrefix(text, []byte("receivers:")) || bytes.Contains(text, []byte("\nservice:")) {
-		return text
+// whole adds to a part of a collector's configuration what it needs to be run.
+func (c configuration) whole() (*configfile.File, error) {
+	file, err := configfile.Parse(c.path, c.text)
+	if err != nil || file.Kind != configfile.Collector || configfile.Get(file.Root, "service") != nil {
+		return file, err
 	}
 	var ids []string
-	for _, m := range prometheusReceiver.FindAllSubmatch(text, -1) {
-		ids = append(ids, string(m[1]))
+	for key := range configfile.Pairs(configfile.Get(file.Root, "receivers")) {
+		if configfile.IsPrometheusReceiver(key.Value) {
+			ids = append(ids, key.Value)
+		}
 	}
-	return fmt.Appendf(slices.Clone(text), "\nservice: {pipelines: {metrics: {receivers: [%s]}}}\n", strings.Join(ids, ", "))
+	return configfile.Parse(c.path, fmt.Appendf(slices.Clone(c.text), "\nservice: {pipelines: {metrics: {receivers: [%s]}}}\n", strings.Join(ids, ", ")))
 }
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)

@@ -146,6 +146,8 @@ func (c *collected) addFolder(base, root, path string) error {
 
 var (
 	scrapes = regexp.MustCompile(`(?m)^[\s#]*(- )?["']?(scrape_configs|job_name|scrape_config_files)["']?:`)
+	noJob   = regexp.MustCompile(`(?m)^scrape_configs: \[\]$`)
+	job     = regexp.MustCompile(`job_name:`)
 	fenced  = regexp.MustCompile("(?ms)^ *```ya?ml[^\n]*\n(.*?)^ *```")
 	values  = regexp.MustCompile(`(^|[-_/])values\.ya?ml$`)
 	// object is what is applied to a cluster, or the template of it: no configuration of Prometheus.
@@ -164,7 +166,7 @@ func (c *collected) addFile(name, path string, text []byte) error {
 				c.add(fmt.Sprintf("%s#%d", name, i+1), path, dedent(block[1]))
 			}
 		}
-	case object.Match(text):
+	case object.Match(text), noJob.Match(text) && !job.Match(text):
 	default:
 		c.add(name, path, text)
 	}

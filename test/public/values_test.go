@@ -45,7 +45,7 @@ func onDefaults(folder string, all map[string]any) error {
 	if !changed || filepath.Base(folder) != "ci" {
 		return nil
 	}
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(folder), "values.yaml")) //nolint:gosec // below a module's folder
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(folder), "values.yaml"))
 	if err != nil {
 		return err
 	}
