@@ -52,6 +52,21 @@ func TestExposedUpWithHonoredLabels(t *testing.T) {
 	assert.Equal(t, int64(2), exposed("app", "")["dropped/component"], "all but what has nothing else to it")
 }
 
+// A target that exposes `up` as a family of several parts makes the receiver lose Prometheus's own: it must not pass for the collector
+// by what it says itself.
+func TestExposedUpThatHidesPrometheuss(t *testing.T) {
+	for _, kind := range []string{"histogram", "summary"} {
+		h := newHarness(t)
+		md := h.build(toolManager(), kind+`:up{exporter="otel-collector"}`, `unlisted{exporter="otel-collector"}`, `cpu_usage`)
+		md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+			return m.Name() == metricUp && m.Type() == pmetric.MetricTypeGauge
+		})
+		h.in += md.DataPointCount()
+		require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+		assert.Equal(t, map[string]int64{"dropped/metric": 2, "kept/scope": 1}, h.decisions(), kind)
+	}
+}
+
 func TestHonoredComponentHasToBeInScopeToo(t *testing.T) {
 	h := newHarness(t)
 	md := h.build(toolManager(), `cpu_usage`)

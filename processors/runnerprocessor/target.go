@@ -121,14 +121,17 @@ func (t *target) see(p *runnerProcessor, attrs pcommon.Map, name string) {
 
 // targetLabels returns the labels of the `up` series that Prometheus wrote for the target. A target that exposes an `up` of its own
 // has the target labels on it as well: they are what all of them have in common. Only honor_labels lets an exposed one lack
-// some, and then the target is told by fewer labels, which fails closed.
+// some, and then the target is told by fewer labels, which fails closed. So does a target that exposes `up` as a histogram or a summary: the
+// receiver then has no place for Prometheus's own (transaction.go, getOrCreateMetricFamily, and metricfamily.go, addSeries), and what
+// is left under that name is the target's alone.
 func targetLabels(rm pmetric.ResourceMetrics) (pcommon.Map, bool) {
 	var labels pcommon.Map
 	found := false
 	for i := range rm.ScopeMetrics().Len() {
 		metrics := rm.ScopeMetrics().At(i).Metrics()
 		for j := range metrics.Len() {
-			if m := metrics.At(j); m.Name() == metricUp {
+			m := metrics.At(j)
+			if m.Name() == metricUp && (m.Type() == pmetric.MetricTypeGauge || m.Type() == pmetric.MetricTypeSum) {
 				eachPoint(m, func(pt point) {
 					if !found {
 						labels, found = pt.attrs, true
