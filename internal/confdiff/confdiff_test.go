@@ -232,6 +232,46 @@ func mirrored(d *Diff) *Diff {
 	return d
 }
 
+func TestAnotherInterval(t *testing.T) {
+	const config = "scrape_configs: [{job_name: queue, scrape_interval: %ds, scrape_timeout: 5s, static_configs: [{targets: ['10.0.0.9:80']}]}]"
+	d := compare(t, deliver(t, "a.yaml", fmt.Sprintf(config, 60)), deliver(t, "b.yaml", fmt.Sprintf(config, 15)))
+	assert.True(t, d.Changed())
+	require.Len(t, d.Intervals, 1)
+	assert.Equal(t, "1m 15s 7", fmt.Sprintf("%s %s %d", d.Intervals[0].Before, d.Intervals[0].After, d.Intervals[0].Series))
+	assert.InDelta(t, 4*d.Cost.Before.Samples, d.Cost.After.Samples, 1)
+}
+
+// A metric that is gone and a new one, of which few series have anything to do with each other, are no rename.
+func TestNoRename(t *testing.T) {
+	series := func(name string, values ...float64) []scrapetest.Series {
+		var all []scrapetest.Series
+		for i, v := range values {
+			all = append(all, scrapetest.Series{Labels: labels.FromStrings("__name__", name, "i", fmt.Sprint(i)), Samples: []scrapetest.Sample{{F: v}}})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		before, after []scrapetest.Series
+		renamed       int
+	}{
+		"all the same":              {series("a_b", 5, 6, 7), series("c_d", 5, 6, 7), 3},
+		"one of three":              {series("a_b", 5, 6, 7), series("a_d", 5, 1, 2), 0},
+		"two of three":              {series("a_b", 5, 6, 7), series("a_d", 5, 6, 2), 2},
+		"zeros, and no word alike":  {series("a_b", 0, 0, 0), series("c_d", 0, 0, 0), 0},
+		"zeros, and one word alike": {series("a_b", 0, 0, 0), series("a_d", 0, 0, 0), 3},
+	} {
+		d := &Diff{}
+		d.series(c.before, c.after)
+		renamed := 0
+		for _, r := range d.Renamed {
+			renamed += r.Series
+		}
+		assert.Equal(t, c.renamed, renamed, name)
+		assert.Len(t, d.Removed, 3-c.renamed, name)
+		assert.Len(t, d.Added, 3-c.renamed, name)
+	}
+}
+
 func turned(changes []LabelChange) {
 	for i := range changes {
 		c := &changes[i]
@@ -262,6 +302,7 @@ func TestDashboardVariables(t *testing.T) {
 func TestSelectors(t *testing.T) {
 	for expr, want := range map[string]string{
 		`sum by (a) (rate(x{app="$app"}[5m])) / on (a) group_left (b) y`: `x{app=~".+"} [a] y [a b]`,
+		`x * on (a) group_right (b) y`:                                   `x [a b] y [a shown]`,
 		`label_replace(x, "dst", "$1", "src", "(.*)")`:                   `x [shown src]`,
 		`x{app!="$app"} > $threshold`:                                    `x [shown]`,
 		`sum without (shown) (x)`:                                        `x []`,
@@ -300,6 +341,15 @@ func TestBadDashboards(t *testing.T) {
 		_, err := Dashboard("bad.json", []byte(bad))
 		require.ErrorContains(t, err, "bad.json: ", bad)
 	}
+}
+
+func TestAnEndlessExpression(t *testing.T) {
+	q := Query{}
+	q.read(strings.Repeat("(", 1<<20), nil)
+	assert.Equal(t, "it has more than 64 KiB", q.Err)
+	q = Query{}
+	q.read(strings.Repeat("(", 30_000)+"x"+strings.Repeat(")", 30_000), nil)
+	assert.Empty(t, q.Err)
 }
 
 func TestARuleThatReadsItself(t *testing.T) {

@@ -71,10 +71,17 @@ func (s *selector) metric() string {
 	return ""
 }
 
+// maxExpr bounds an expression, in bytes, and with it how deep it is nested.
+const maxExpr = 64 << 10
+
 var promQL = parser.NewParser(parser.Options{EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true})
 
 // read parses the expression, in which variables have been replaced. Labels that templates read of the result are shown.
 func (q *Query) read(expr string, shown []string) {
+	if len(expr) > maxExpr {
+		q.Err = fmt.Sprintf("it has more than %d KiB", maxExpr>>10)
+		return
+	}
 	parsed, err := promQL.ParseExpr(expr)
 	if err != nil {
 		// Where a number is wanted, any value is none.

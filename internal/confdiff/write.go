@@ -93,7 +93,7 @@ func (d *Diff) summary() []string {
 		lines = append(lines, fmt.Sprintf("Dashboards and rules: %d of %s lose something%s", len(d.Losses()), quantity(d.QueriesRead, "query", "queries"), parts(part{len(d.Queries) - len(d.Losses()), "only find more"}, part{len(d.Unread), "could not be read"})))
 	}
 	c := &d.Cost
-	lines = append(lines, fmt.Sprintf("Cost: %s samples a month before, %s after; %s and %s USD (%s)", cost.Count(c.Before.Samples), cost.Count(c.After.Samples), cost.USD(c.Before.USD), cost.USD(c.After.USD), c.Service))
+	lines = append(lines, fmt.Sprintf("Cost, as estimated below: %s samples a month before, %s after; %s and %s USD (%s)", cost.Count(c.Before.Samples), cost.Count(c.After.Samples), cost.USD(c.Before.USD), cost.USD(c.After.USD), c.Service))
 	return lines
 }
 
@@ -187,15 +187,16 @@ func (d *Diff) sections(in style) []section {
 	})
 	if d.Cost.Before != d.Cost.After {
 		c := &d.Cost
-		lines := []string{
+		var lines []string
+		for _, a := range c.Assumptions {
+			lines = append(lines, in.text("assumed: "+a))
+		}
+		lines = append(lines,
 			fmt.Sprintf("active series: %s, now %s; in a month %s, now %s", cost.Count(float64(c.Before.Series)), cost.Count(float64(c.After.Series)), cost.Count(c.Before.SeriesMonth), cost.Count(c.After.SeriesMonth)),
 			fmt.Sprintf("samples a month: %s, now %s", cost.Count(c.Before.Samples), cost.Count(c.After.Samples)),
 			fmt.Sprintf("bytes a month with remote write 1.0: %s, now %s; with 2.0: %s, now %s", cost.Size(c.Before.BytesV1), cost.Size(c.After.BytesV1), cost.Size(c.Before.BytesV2), cost.Size(c.After.BytesV2)),
 			fmt.Sprintf("USD a month: %s, now %s (%s)", cost.USD(c.Before.USD), cost.USD(c.After.USD), c.Service),
-		}
-		for _, a := range c.Assumptions {
-			lines = append(lines, in.text("assumed: "+a))
-		}
+		)
 		all = append(all, section{title: "What it costs", lines: lines})
 	}
 	return all

@@ -227,6 +227,9 @@ func (r *reporter) assumptions() []string {
 	if len(r.Bound) > 0 {
 		all = append(all, fmt.Sprintf("A pod lives %s (--pod-lifetime): then its name (unless it is of a StatefulSet), address and UID are new, and so are the series that have one of them as a label. No service here bills such a change, but their limits and indexes count it.", model.Duration(r.PodLifetime)))
 	}
+	if len(r.Bound) == 0 {
+		all = append(all, "Nothing is known of pods: the series of a month are those that are active.")
+	}
 	if r.BytesPerSample > 0 {
 		all = append(all, "Bytes are what the collector has sent for a sample so far, repeated attempts with it.")
 	} else {

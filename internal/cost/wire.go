@@ -15,8 +15,12 @@ import (
 	"github.com/kubiyabot/otelcol-runner/internal/samplelog"
 )
 
-// requestSamples is how many samples the exporter puts into a request by default.
-const requestSamples = 10_000
+const (
+	// requestSamples is how many samples the exporter puts into a request by default.
+	requestSamples = 10_000
+	// batchSeries is how many series are written to the log at once, which waits for the disk each time.
+	batchSeries = 2 * requestSamples
+)
 
 // wire is what one sample of each series takes.
 type wire struct {
@@ -41,7 +45,8 @@ func measure(ctx context.Context, series []Series) (w wire, err error) {
 	defer reader.Close()
 
 	var encoder remotewrite.Encoder
-	for some := range slices.Chunk(series, requestSamples) {
+	var compressed []byte
+	for some := range slices.Chunk(series, batchSeries) {
 		if err := log.Append(ctx, func(b *samplelog.Batch) error {
 			for i := range some {
 				appendSeries(b, &some[i])
@@ -58,8 +63,12 @@ func measure(ctx context.Context, series []Series) (w wire, err error) {
 			if err != nil {
 				return wire{}, err
 			}
-			w.v1 += float64(len(remotewrite.Compress(nil, encoder.V1(&piece.View, piece.Samples))))
-			w.v2 += float64(len(remotewrite.Compress(nil, encoder.V2(&piece.View, piece.Samples))))
+			for request := range slices.Chunk(piece.Samples, requestSamples) {
+				compressed = remotewrite.Compress(compressed[:0], encoder.V1(&piece.View, request))
+				w.v1 += float64(len(compressed))
+				compressed = remotewrite.Compress(compressed[:0], encoder.V2(&piece.View, request))
+				w.v2 += float64(len(compressed))
+			}
 			for i := range piece.Samples {
 				w.raw = append(w.raw, float64(len(encoder.V1(&piece.View, piece.Samples[i:i+1]))))
 			}
