@@ -128,4 +128,10 @@ func TestForbidden(t *testing.T) {
 	require.ErrorAs(t, err, &forbidden)
 	assert.Len(t, forbidden.Denials, 1)
 	assert.ErrorContains(t, err, `job a, kubernetes_sd_configs: GET /api/v1/pods: pods is forbidden: User "system:serviceaccount:runner-acme:otel-collector" cannot watch resource "pods" in API group "" at the cluster scope: no Role can allow this`)
+
+	// All that is missing is said at once.
+	c = loadConfig(t, `scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: endpointslice}]}]`, nil)
+	_, err = New(virtualtime.FromTest(t)).Run(context.Background(), c, s)
+	require.ErrorAs(t, err, &forbidden)
+	assert.Len(t, forbidden.Denials, 3)
 }

@@ -290,12 +290,7 @@ func collect(ctx context.Context, d discovery.Discoverer, denied <-chan struct{}
 		}
 	}()
 	if nothing {
-		// There is no object that it could tell of; what it may not ask for shows at once.
-		select {
-		case <-denied:
-		case <-time.After(settleTime):
-		case <-ctx.Done():
-		}
+		settle(ctx)
 		return nil
 	}
 	for {
@@ -305,6 +300,7 @@ func collect(ctx context.Context, d discovery.Discoverer, denied <-chan struct{}
 				return nil
 			}
 		case <-denied:
+			settle(ctx)
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -314,8 +310,15 @@ func collect(ctx context.Context, d discovery.Discoverer, denied <-chan struct{}
 	}
 }
 
-// settleTime is how long a discovery without an object to find is watched.
+// settleTime is how long a discovery is watched that has no object to find, or that was denied something: it asks for everything at once.
 const settleTime = 300 * time.Millisecond
+
+func settle(ctx context.Context) {
+	select {
+	case <-time.After(settleTime):
+	case <-ctx.Done():
+	}
+}
 
 // discovererMetrics registers what a discoverer counts, with nobody to read it.
 func discovererMetrics(cfg discovery.Config) (discovery.DiscovererMetrics, func(), error) {

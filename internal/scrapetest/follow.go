@@ -43,6 +43,8 @@ type Followed struct {
 	Processors []Processed
 	// Exporter is the one whose translation Delivered is of; empty where the pipeline has none for Prometheus.
 	Exporter string
+	// Nowhere says that it delivers nothing, since it has no exporter for Prometheus and another pipeline has.
+	Nowhere bool
 	// Delivered are the series at the end.
 	Delivered []Series
 }
@@ -338,6 +340,7 @@ func (r *run) deliver(ctx context.Context, f *Followed, md pmetric.Metrics) (err
 			break
 		}
 	}
+	f.Nowhere = f.Exporter == "" && r.config.delivers()
 	var delivered collection
 	translation, err := r.config.newTranslation(p, &delivered)
 	if err != nil {
@@ -347,7 +350,10 @@ func (r *run) deliver(ctx context.Context, f *Followed, md pmetric.Metrics) (err
 	if err := translation.open(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(translation.add(ctx, []pmetric.Metrics{md}), translation.close()); err != nil {
+	// An exporter may change what it is given, which would show as the work of the processor before it.
+	own := pmetric.NewMetrics()
+	md.CopyTo(own)
+	if err := errors.Join(translation.add(ctx, []pmetric.Metrics{own}), translation.close()); err != nil {
 		return err
 	}
 	f.Delivered = delivered.sorted(math.MaxInt64)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ type translation interface {
 	release() error
 }
 
-// newTranslation is the one of a pipeline's first exporter for Prometheus. A pipeline without one is translated as
-// durable_remote_write does with its defaults.
+// newTranslation is the one of a pipeline's first exporter for Prometheus. A pipeline without one delivers nothing where another has one;
+// else, as in a configuration of Prometheus, it is translated as durable_remote_write does with its defaults.
 func (c *Config) newTranslation(p *pipeline, to *collection) (translation, error) {
 	for _, id := range p.exporters {
 		_, cfg, err := c.exporter(id)
@@ -57,9 +58,27 @@ func (c *Config) newTranslation(p *pipeline, to *collection) (translation, error
 			return newStockTranslation(id, cfg, to)
 		}
 	}
+	if c.delivers() {
+		return nowhere{}, nil
+	}
 	defaults := durableremotewriteexporter.NewFactory().CreateDefaultConfig().(*durableremotewriteexporter.Config)
 	return newDurableTranslation(defaults.TranslateSettings(), to)
 }
+
+// delivers says whether there is a pipeline with an exporter for Prometheus.
+func (c *Config) delivers() bool {
+	return slices.ContainsFunc(c.pipelines, func(p pipeline) bool {
+		return slices.ContainsFunc(p.exporters, func(id component.ID) bool { return id.Type().String() != debugType })
+	})
+}
+
+// nowhere is the translation of a pipeline that only shows what passes.
+type nowhere struct{}
+
+func (nowhere) open(context.Context) error                   { return nil }
+func (nowhere) add(context.Context, []pmetric.Metrics) error { return nil }
+func (nowhere) close() error                                 { return nil }
+func (nowhere) release() error                               { return nil }
 
 // durableTranslation writes into a log and reads it again, which is how the exporter's translation gives series.
 type durableTranslation struct {
