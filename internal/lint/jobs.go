@@ -49,7 +49,7 @@ func jobRules() []Rule {
 		},
 		{
 			ID: "honor-labels", Severity: report.Warning, Elsewhere: report.Info,
-			Summary: "honor_labels: true in a job that is no federation.",
+			Summary: "honor_labels: true in a job that is neither a federation nor a Pushgateway's.",
 			Why:     "What a target says about itself then overrides what is known about it: it can pass for another component, namespace or instance.",
 			Fix:     "remove it; labels of a target that are taken become exported_<name>",
 			Bad:     ofJob("honor_labels: true\nstatic_configs: [{targets: ['tool-manager:3001']}]\n"),
@@ -253,6 +253,10 @@ func checkHonorLabels(c *checker) {
 	for _, j := range c.jobs {
 		n := j.Get("honor_labels")
 		if n == nil || n.Value != "true" || strings.HasSuffix(c.text(j.Get("metrics_path"), ""), "/federate") {
+			continue
+		}
+		// What it holds is about others: without it, all would be about the Pushgateway.
+		if strings.Contains(strings.ToLower(j.Name+c.canonical(j.Get("static_configs"))), "pushgateway") {
 			continue
 		}
 		c.add(n, "%s believes its targets what they say about themselves", j.title())

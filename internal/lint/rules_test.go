@@ -295,6 +295,8 @@ func TestLabels(t *testing.T) {
 		{"cluster-rights", "kubernetes_sd_configs: [{role: pod, attach_metadata: {node: false, namespace: true, deployment: true}}]\n", 1},
 		{"honor-labels", one + "honor_labels: true\nmetrics_path: /federate\n", 0},
 		{"honor-labels", one + "honor_labels: false\n", 0},
+		{"honor-labels", "static_configs: [{targets: ['Pushgateway:9091']}]\nhonor_labels: true\n", 0},
+		{"honor-labels", one + "honor_labels: true\nrelabel_configs: [{action: drop, source_labels: [app], regex: pushgateway}]\n", 1},
 		{"all-or-nothing-limit", one + "label_limit: 0\n", 0},
 		{"all-or-nothing-limit", one + "target_limit: 5\nbody_size_limit: 1MB\n", 1},
 	} {
