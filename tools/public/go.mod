@@ -1,3 +1,5 @@
+// Modules with public configurations for test/public. Nothing is built from them: it downloads the versions that are named here and checks
+// them against go.sum. `go mod tidy` would remove them.
 module github.com/kubiyabot/otelcol-runner/tools/public
 
 go 1.26.0
