@@ -27,7 +27,8 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	addGroup(root, "Before a configuration ships:",
-		newCmdLint(s, lintRun), newCmdTest(s, testRun), newCmdExplain(s, explainRun), newCmdDiff(s, diffRun), newCmdCost(s, costRun), newCmdRecord(s, recordRun))
+		newCmdLint(s, lintRun), newCmdTest(s, interruptible(testRun)), newCmdExplain(s, interruptible(explainRun)),
+		newCmdDiff(s, interruptible(diffRun)), newCmdCost(s, interruptible(costRun)), newCmdRecord(s, recordRun))
 	addGroup(root, "What runs:", newCmdDemo(s, demoRun), newCmdLog(s))
 	root.AddCommand(newCmdVersion(s))
 	return root
