@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -293,18 +294,22 @@ func (e *explainer) follow(ctx context.Context, c *candidate, after labels.Label
 	if err != nil {
 		return labels.Labels{}, err
 	}
-	var delivered labels.Labels
+	var (
+		delivered labels.Labels
+		why       string
+	)
 	for i := range followed {
 		f := &followed[i]
 		if end := e.pipeline(c, after, &nothing[i], f, pipelineOf(followed, f), way); end.Len() > 0 {
 			delivered = end
 		}
+		if !f.Nowhere { // there always is one that is not
+			why = way.Steps[len(way.Steps)-1].Why
+		}
 	}
-	if delivered.Len() > 0 {
-		return delivered, nil
+	if delivered.Len() == 0 {
+		way.Outcome, way.Reason = Dropped, sentence(why)
 	}
-	last := way.Steps[len(way.Steps)-1]
-	way.Outcome, way.Reason = Dropped, sentence(last.Why)
 	return delivered, nil
 }
 
@@ -372,28 +377,43 @@ func (e *explainer) pipeline(c *candidate, after labels.Labels, nothing, f *scra
 	step := Step{Stage: StageExporter, Name: exporterOf(f), Where: e.where(e.file.PathPos("exporters::" + f.Exporter))}
 	if series == nil {
 		step.Ended, step.Why = true, "the exporter makes no series of it"
+		if f.Nowhere {
+			step.Why = "this pipeline has no exporter for Prometheus"
+		}
 		add(step)
 		return labels.Labels{}
 	}
 	step.Labels = list(series.Labels)
 	step.Changes = translated(before.labels(), series.Labels)
-	e.arrived(series.Labels, &step, way)
+	e.arrived(series, &step, way)
 	add(step)
 	return series.Labels
 }
 
 // arrived compares what one series alone comes to with the run of everything.
-func (e *explainer) arrived(ls labels.Labels, step *Step, way *Way) {
-	if live := e.delivered[string(ls.Bytes(nil))]; live != nil {
+func (e *explainer) arrived(series *scrapetest.Series, step *Step, way *Way) {
+	if live := e.delivered[string(series.Labels.Bytes(nil))]; live != nil {
 		step.Facts = append(step.Facts, Fact{"value", value(&live.Samples[len(live.Samples)-1])})
-		way.Outcome, way.Reason = Delivered, sentence("it is delivered as "+text(ls))
+		as := "it is delivered as " + text(series.Labels)
+		if way.Outcome == Delivered && way.Reason != sentence(as) { // by another pipeline, with other labels
+			way.Reason = strings.TrimSuffix(way.Reason, ".") + ", and as " + text(series.Labels) + "."
+			return
+		}
+		way.Outcome, way.Reason = Delivered, sentence(as)
 		return
 	}
 	step.Ended, step.Why = true, "alone it would be delivered, but "+e.company()
+	if own := time.UnixMilli(series.Samples[len(series.Samples)-1].T); own.Before(e.scene.Start.Add(e.at - lookback)) {
+		step.Why = "it is delivered with the time that the page gives it, " + own.UTC().Format(time.RFC3339) +
+			", at which no query of now looks and which receivers may refuse: honor_timestamps: false gives it the time of the scrape"
+	}
 	if way.Outcome != Delivered { // by another pipeline
 		way.Outcome, way.Reason = Dropped, sentence(step.Why)
 	}
 }
+
+// lookback is how far back a query of Prometheus looks for the last sample of a series.
+const lookback = 5 * time.Minute
 
 // company says what the runner processor has dropped because of other series.
 func (e *explainer) company() string {

@@ -395,7 +395,10 @@ func pipelineOf(all []scrapetest.Followed, f *scrapetest.Followed) string {
 }
 
 func exporterOf(f *scrapetest.Followed) string {
-	if f.Exporter == "" {
+	switch {
+	case f.Nowhere:
+		return "no exporter for Prometheus: nothing is delivered"
+	case f.Exporter == "":
 		return "no exporter for Prometheus: translated as durable_remote_write does"
 	}
 	return f.Exporter

@@ -157,3 +157,56 @@ service:
 	assert.Equal(t, "metrics/2", last.Pipeline)
 	assert.Contains(t, last.Why, "metric_series_limit 1")
 }
+
+// A pipeline for debugging next to the one that delivers neither delivers, nor does what the exporter changes show before it.
+func TestPipelineThatOnlyShowsWhatPasses(t *testing.T) {
+	const config = `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+processors:
+  metrics_transform: {transforms: [{include: other, action: update, new_name: renamed}]}
+  batch: {timeout: 200ms}
+exporters:
+  debug: {}
+  prometheus_remote_write: {endpoint: "https://prometheus.example.com", resource_to_telemetry_conversion: {enabled: true}}
+service:
+  pipelines:
+    metrics: {receivers: [prometheus], processors: [metrics_transform, batch], exporters: [prometheus_remote_write]}
+    metrics/shown: {receivers: [prometheus], exporters: [debug]}
+`
+	w := way(t, config, histogramPage, Options{Series: "other"})
+	assert.Equal(t, Delivered, w.Outcome)
+	assert.Contains(t, w.Reason, "It is delivered as renamed{")
+	assert.NotContains(t, w.Reason, "other")
+	for _, s := range w.Steps {
+		if s.Name == "batch" {
+			assert.Empty(t, s.Changes)
+		}
+	}
+	last := w.Steps[len(w.Steps)-1]
+	assert.Equal(t, "metrics/shown", last.Pipeline)
+	assert.Equal(t, "this pipeline has no exporter for Prometheus", last.Why)
+	assert.Equal(t, "no exporter for Prometheus: nothing is delivered", last.Name)
+}
+
+func TestSeriesThatTwoPipelinesDeliver(t *testing.T) {
+	w := way(t, `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+processors:
+  metrics_transform: {transforms: [{include: other, action: update, new_name: renamed}]}
+exporters: {debug: {}}
+service:
+  pipelines:
+    metrics/1: {receivers: [prometheus], exporters: [debug]}
+    metrics/2: {receivers: [prometheus], processors: [metrics_transform], exporters: [debug]}
+`, histogramPage, Options{Series: "other"})
+	assert.Equal(t, `It is delivered as other{instance="10.0.0.1:80", job="a"}, and as renamed{instance="10.0.0.1:80", job="a"}.`, w.Reason)
+}
+
+func TestSeriesWithAnOldTimeOfItsOwn(t *testing.T) {
+	w := way(t, `[{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]`, "old 1 1700000000000\n", Options{Series: "old"})
+	assert.Equal(t, Dropped, w.Outcome)
+	assert.Contains(t, w.Reason, "It is delivered with the time that the page gives it, 2023-11-14T22:13:20Z")
+	assert.Contains(t, w.Reason, "honor_timestamps: false")
+}

@@ -4,9 +4,11 @@ package scrapetest
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -87,4 +89,30 @@ steps:
 	result, err := r.Query(context.Background(), `increase(a[1m])`, time.Minute)
 	require.NoError(t, err)
 	assert.Len(t, result.Value, 1)
+}
+
+// What only goes to a debug exporter is not delivered, unless there is nothing else: then it stands for what is to come.
+func TestPipelineWithoutAnExporterForPrometheus(t *testing.T) {
+	const config = `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+  prometheus/2: {config: {scrape_configs: [{job_name: b, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+exporters:
+  debug: {}
+  prometheus_remote_write: {endpoint: "https://prometheus.example.com"}
+service:
+  pipelines:
+    metrics: {receivers: [prometheus], exporters: [EXPORTER]}
+    metrics/2: {receivers: [prometheus/2], exporters: [debug]}
+`
+	s := loadScene(t, `pages: {"10.0.0.1:80/metrics": {text: "a 1\n"}}`)
+	for name, jobs := range map[string][]string{"prometheus_remote_write": {"a"}, "debug": {"a", "b"}} {
+		r, err := New(virtualtime.FromTest(t)).Run(t.Context(), loadConfig(t, strings.Replace(config, "EXPORTER", name, 1), nil), s, 0)
+		require.NoError(t, err)
+		var have []string
+		for _, series := range r.Live(0, labels.MustNewMatcher(labels.MatchEqual, "__name__", "a")) {
+			have = append(have, series.Labels.Get("job"))
+		}
+		assert.Equal(t, jobs, have, name)
+	}
 }
