@@ -90,7 +90,7 @@ func logExportRun(ctx context.Context, o *logExportOptions) error {
 	if err != nil {
 		return fmt.Errorf("--metric: %w", err)
 	}
-	bar := newProgress(o.streams)
+	bar := newProgress(o.streams, "samples")
 	progress := func(done, all uint64) { bar.show("exporting", done, all, "") }
 	var done logtool.Exported
 	if o.format == formatTSDB {

@@ -109,7 +109,7 @@ func logReplayRun(ctx context.Context, o *logReplayOptions) error {
 			return fmt.Errorf("no temporary folder: %w; name one with --state", err)
 		}
 	}
-	bar := newProgress(o.streams)
+	bar := newProgress(o.streams, "samples")
 	r, err := reader.Replay(ctx, o.replay,
 		func(done, all uint64) { bar.show("copying", done, all, "") },
 		func(r logtool.Replayed) {

@@ -273,14 +273,14 @@ func TestLogHelp(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(streams{err: &out, errTTY: true})
+	p := newProgress(streams{err: &out, errTTY: true}, "samples")
 	p.show("sending", 5, 10, "1 KiB")
 	p.show("sending", 6, 10, "too soon")
 	p.end()
 	assert.Equal(t, "\r\x1b[Ksending [###############...............]  50% 1 KiB\r\x1b[K", out.String())
 
 	out.Reset()
-	p = newProgress(streams{err: &out})
+	p = newProgress(streams{err: &out}, "samples")
 	p.show("sending", 4, 10, "too soon")
 	p.last = time.Time{}
 	p.show("sending", 5, 10, "")

@@ -12,14 +12,15 @@ import (
 // progress shows on standard error how far a long command has come: a bar that replaces itself on a terminal, a line now and then
 // elsewhere. A write that fails is not reported: the work matters.
 type progress struct {
+	unit  string // what is counted: samples
 	out   io.Writer
 	tty   bool
 	last  time.Time
 	drawn bool
 }
 
-func newProgress(s streams) *progress {
-	p := &progress{out: s.err, tty: s.errTTY}
+func newProgress(s streams, unit string) *progress {
+	p := &progress{unit: unit, out: s.err, tty: s.errTTY}
 	if !p.tty {
 		p.last = time.Now() // what takes no time needs no line
 	}
@@ -44,7 +45,7 @@ func (p *progress) show(what string, done, all uint64, more string) {
 	}
 	p.last = time.Now()
 	if !p.tty {
-		_, _ = fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s: %d of %d samples %s", what, done, all, more), " "))
+		_, _ = fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s: %d of %d %s %s", what, done, all, p.unit, more), " "))
 		return
 	}
 	p.drawn = true

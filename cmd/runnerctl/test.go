@@ -158,7 +158,12 @@ func (o *testOptions) once(ctx context.Context) ([]*casefile.File, error) {
 }
 
 func (o *testOptions) cases(ctx context.Context, files []*casefile.File) (*casefile.Report, error) {
-	result, err := casefile.Run(ctx, scrapetest.New(o.streams.clock), files, casefile.Options{Config: o.configFile, Match: o.matcher, Coverage: o.coverage != ""})
+	bar := newProgress(o.streams, "cases")
+	result, err := casefile.Run(ctx, scrapetest.New(o.streams.clock), files, casefile.Options{
+		Config: o.configFile, Match: o.matcher, Coverage: o.coverage != "",
+		Progress: func(done, all int) { bar.show("running", uint64(done), uint64(all), "") }, //nolint:gosec // numbers of cases
+	})
+	bar.end()
 	if err != nil {
 		return nil, err
 	}

@@ -61,10 +61,10 @@ type CoverageItem struct {
 	Missing string `json:"missing,omitempty"`
 }
 
-// Percent is how many of the parts are covered. It is 100 only for all of them.
+// Percent is how many of the parts are covered. It is 100 only for all of them, and 0 where no configuration could be run.
 func (c *Coverage) Percent() float64 {
 	if len(c.Items) == 0 {
-		return 100
+		return 0
 	}
 	return 100 * float64(c.covered("")) / float64(len(c.Items))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
+	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
 const (
@@ -67,8 +68,12 @@ func labelName(name string) string {
 	return name
 }
 
+// labelText writes a label for a message: short, and without what looks like a secret.
 func labelText(l labels.Label) string {
 	value := l.Value
+	if kind := secrets.Find(value); kind != "" {
+		value = "<redacted:" + kind + ">"
+	}
 	if runes := []rune(value); len(runes) > maxValue {
 		value = string(runes[:maxValue]) + "…"
 	}

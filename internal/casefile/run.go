@@ -33,6 +33,8 @@ type Options struct {
 	StopAtFirst bool
 	// Coverage finds out what of the configurations the cases exercise. It takes another run for each configuration and scene.
 	Coverage bool
+	// Progress is told how many of all cases have been run whenever it is more; nil: nobody asks. It is not called twice at a time.
+	Progress func(done, all int)
 }
 
 // Report is what came out of a run.
@@ -75,12 +77,14 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 	}
 	workers := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
+	tell := o.progress(groups)
 	for _, g := range groups {
 		wg.Go(func() {
 			workers <- struct{}{}
 			defer func() { <-workers }()
 			if ctx.Err() == nil {
 				g.outcomes = r.run(ctx, g)
+				tell(len(g.cases))
 			}
 		})
 	}
@@ -110,6 +114,25 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 		rep.Coverage = r.coverage.result()
 	}
 	return rep, nil
+}
+
+// progress counts the cases that have been run.
+func (o *Options) progress(groups []*group) func(more int) {
+	if o.Progress == nil {
+		return func(int) {}
+	}
+	all := 0
+	for _, g := range groups {
+		all += len(g.cases)
+	}
+	var mu sync.Mutex // guards done
+	done := 0
+	return func(more int) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += more
+		o.Progress(done, all)
+	}
 }
 
 func (r *Report) failed() bool {

@@ -126,6 +126,17 @@ func TestCancelled(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
+func TestProgress(t *testing.T) {
+	var told []int
+	r := run(t, load(t, "testdata/passing_test.yaml"), Options{Progress: func(done, all int) {
+		assert.Equal(t, 3, all)
+		told = append(told, done)
+	}})
+	require.False(t, r.Suite.Failed())
+	assert.IsIncreasing(t, append([]int{0}, told...))
+	assert.Equal(t, 3, told[len(told)-1])
+}
+
 func TestNativeHistograms(t *testing.T) {
 	page, err := filepath.Abs("../../configs/tests/pages/native.pb")
 	require.NoError(t, err)
@@ -186,4 +197,34 @@ cases:
 	}
 	assert.Equal(t, []string{"a 1", "b 2", "a 2", "b 3", "a 3", "b 3", "a 4", "b 3"}, have)
 	assert.Contains(t, above.States[1].Targets, "x")
+}
+
+// A configuration or a target can say anything; neither a message nor a file that --update writes repeats what looks like a secret.
+func TestSecretsAreNotShown(t *testing.T) {
+	token := "ghp_" + strings.Repeat("a1", 18)
+	dir := folder(t, map[string]string{"c.yaml": webConfig, "x_test.yaml": `config: c.yaml
+scene:
+  pages: {"10.0.0.1:80/metrics": {text: "x{token=\"` + token + `\"} 1\nx{token=\"` + token[:len(token)-1] + `2\"} 1\ny{token=\"` + token + `\"} 2\n"}}
+cases:
+- {name: different, expect: {series: {'x{a="b"}': 1}, labels: {match: x, lack: [token]}, promql: {x: 3}}}
+- {name: empty, expect: {series: {}}}
+`})
+	r := run(t, load(t, dir), Options{})
+	require.True(t, r.Suite.Failed())
+	assert.NotContains(t, text(t, r.Suite), token[:20])
+	assert.Contains(t, text(t, r.Suite), `token="<redacted:api_token>"`)
+	updates, err := r.Updates()
+	require.NoError(t, err)
+	require.Len(t, updates, 1)
+	written := string(updates[0].After)[strings.Index(string(updates[0].After), "cases:"):]
+	assert.NotContains(t, written, token[:20])
+	assert.Contains(t, written, `'y{instance="10.0.0.1:80", job="web", ...}': 2`)
+	_, err = Parse(filepath.Join(dir, "x_test.yaml"), updates[0].After)
+	require.NoError(t, err)
+}
+
+func TestCoverageOfNothingThatRan(t *testing.T) {
+	dir := folder(t, map[string]string{"c.yaml": strings.Replace(webConfig, "drop", "drip", 1), "x_test.yaml": "config: c.yaml\nscene: {}\ncases: [{name: one, expect: {targets: {kept: 1}}}]\n"})
+	r := run(t, load(t, dir), Options{Coverage: true})
+	assert.Equal(t, "0.0 %", r.Coverage.String())
 }
