@@ -15,7 +15,6 @@ import (
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/explain"
-	"github.com/kubiyabot/otelcol-runner/internal/scene"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
 )
 
@@ -73,7 +72,7 @@ Exit codes: 0 it arrives; 1 nothing matches, or none of what is shown arrives; 2
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.scene, "scene", "", "the scene to run on")
+	flags.StringVar(&opts.scene, "scene", "", "the scene to run on: a file, or the folder of a recording")
 	flags.StringArrayVar(&opts.collectors, "collector", nil, "the address of a running collector: its receiver's api_server, and its own metrics")
 	flags.StringVar(&opts.Target, "target", "", "a pod, an address, a URL, an instance, a job, or a selector: {app=\"x\"}")
 	flags.StringVar(&opts.Series, "series", "", "a selector: http_requests_total{app=\"x\"}")
@@ -146,7 +145,7 @@ func (o *explainOptions) explanation(ctx context.Context) (*explain.Explanation,
 	if len(o.collectors) > 0 {
 		return explain.Live(ctx, engine, file, environment(), o.collectors, o.Options)
 	}
-	s, err := scene.Load(o.scene)
+	s, err := loadScene(o.scene)
 	if err != nil {
 		return nil, err
 	}

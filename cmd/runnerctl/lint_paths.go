@@ -46,7 +46,7 @@ func expandPath(arg string) ([]string, error) {
 	case err == nil:
 		return []string{arg}, nil
 	case !strings.ContainsAny(arg, "*?["):
-		return nil, err
+		return nil, fmt.Errorf("%w: name a file, a folder with some, or a pattern", err)
 	}
 	found, globErr := filepath.Glob(arg)
 	if globErr != nil {
