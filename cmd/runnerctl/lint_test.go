@@ -130,7 +130,7 @@ func TestLintErrors(t *testing.T) {
 	}{
 		"no file":      {nil, "runnerctl lint needs a file: runnerctl lint FILE... [flags]"},
 		"output":       {[]string{"x", "--output", "yaml"}, `--output "yaml" is not known: use text, json, github, junit`},
-		"missing":      {[]string{"/nowhere.yaml"}, "stat /nowhere.yaml: no such file or directory"},
+		"missing":      {[]string{"/nowhere.yaml"}, "stat /nowhere.yaml: no such file or directory: name a file, a folder with some, or a pattern"},
 		"no match":     {[]string{empty + "/*.yaml"}, empty + "/*.yaml: no file matches"},
 		"bad glob":     {[]string{"[x"}, "[x: syntax error in pattern: a glob has *, ? and [a-z]"},
 		"empty folder": {[]string{empty}, empty + ": there is no *.yaml or *.yml in this folder: name a file"},

@@ -69,7 +69,8 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	outside := ctx
+	ctx, stop := context.WithCancel(outside)
 	defer stop()
 	r := runner{engine: e, options: o, stop: stop}
 	if o.Coverage {
@@ -97,7 +98,7 @@ func Run(ctx context.Context, e *scrapetest.Engine, files []*File, o Options) (*
 		rep.outcomes = append(rep.outcomes, g.outcomes...)
 		rep.Notes = append(rep.Notes, g.notes...)
 	}
-	if err := ctx.Err(); err != nil && !rep.failed() {
+	if err := outside.Err(); err != nil { // a case that it has cut short has not failed
 		return nil, err
 	}
 	slices.SortStableFunc(rep.outcomes, func(a, b outcome) int {
@@ -133,10 +134,6 @@ func (o *Options) progress(groups []*group) func(more int) {
 		done += more
 		o.Progress(done, all)
 	}
-}
-
-func (r *Report) failed() bool {
-	return slices.ContainsFunc(r.outcomes, func(o outcome) bool { return o.result.Failed() })
 }
 
 // group is the cases that one run of the engine serves.

@@ -123,7 +123,11 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := Run(ctx, scrapetest.New(virtualtime.FromTest(t)), load(t, "testdata/passing_test.yaml"), Options{})
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err = Run(ctx, scrapetest.New(virtualtime.FromTest(t)), load(t, "testdata/failing.yaml"), Options{Progress: func(int, int) { cancel() }})
+	assert.ErrorIs(t, err, context.Canceled, "what is cut short has not failed")
 }
 
 func TestProgress(t *testing.T) {
