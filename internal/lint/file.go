@@ -20,7 +20,7 @@ func fileRules() []Rule {
 			ID: "secret", Severity: report.Error, Elsewhere: report.Error,
 			Summary: "A password, token or key in the file, also in a comment. The value is never shown.",
 			Why:     "Configurations lie in repositories, ConfigMaps and tickets, where a secret is read by all who can read those.",
-			Fix:     "take it from the environment (${env:NAME}) or from a file (password_file, credentials_file), and change it where it is valid",
+			Fix:     "take it from a file (password_file, credentials_file) or, in a configuration of the collector, from the environment (${env:NAME}), and change it where it is valid",
 			Bad:     ofJob("basic_auth: {username: scraper, password: correct-horse}\nstatic_configs: [{targets: ['tool-manager:3001']}]\n"),
 			Good:    ofJob("basic_auth: {username: scraper, password_file: /etc/scraper/password}\nstatic_configs: [{targets: ['tool-manager:3001']}]\n"),
 			check:   checkSecrets,
