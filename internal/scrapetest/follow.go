@@ -25,7 +25,6 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 
@@ -272,29 +271,6 @@ func (r *run) startOnly(ctx context.Context, running *running, key jobKey, only 
 		return fmt.Errorf("receivers::%s: %w", id, err)
 	}
 	return nil
-}
-
-// points are what a runner processor has counted; empty for others.
-func points(ctx context.Context, reader *metric.ManualReader) (map[Decision]int64, error) {
-	var data metricdata.ResourceMetrics
-	if err := reader.Collect(ctx, &data); err != nil {
-		return nil, err
-	}
-	all := map[Decision]int64{}
-	for _, scope := range data.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			sum, ok := m.Data.(metricdata.Sum[int64])
-			if !ok || m.Name != droppedPoints {
-				continue
-			}
-			for _, point := range sum.DataPoints {
-				decision, _ := point.Attributes.Value("decision")
-				reason, _ := point.Attributes.Value("reason")
-				all[Decision{decision.AsString(), reason.AsString()}] += point.Value
-			}
-		}
-	}
-	return all, nil
 }
 
 // tap keeps a copy of what passes.

@@ -22,8 +22,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// droppedPoints is the runner processor's count of points, by decision and reason.
-const droppedPoints = "otelcol_processor_runner_points"
+// processorPoints is the runner processor's count of points, by decision and reason.
+const processorPoints = "otelcol_processor_runner_points"
 
 // running is what has been started, and has to be stopped: receivers first.
 type running struct {
@@ -118,27 +118,40 @@ func (a *running) stop() error {
 
 // drops are the points that runner processors have dropped so far, by reason.
 func (a *running) drops(ctx context.Context) (map[string]int64, error) {
-	var data metricdata.ResourceMetrics
-	if err := a.reader.Collect(ctx, &data); err != nil {
+	all, err := points(ctx, a.reader)
+	if err != nil {
 		return nil, err
 	}
 	drops := map[string]int64{}
+	for d, n := range all {
+		if d.Decision == "dropped" {
+			drops[d.Reason] += n
+		}
+	}
+	return drops, nil
+}
+
+// points are what runner processors have counted.
+func points(ctx context.Context, reader *metric.ManualReader) (map[Decision]int64, error) {
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(ctx, &data); err != nil {
+		return nil, err
+	}
+	all := map[Decision]int64{}
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			sum, ok := m.Data.(metricdata.Sum[int64])
-			if !ok || m.Name != droppedPoints {
+			if !ok || m.Name != processorPoints {
 				continue
 			}
 			for _, point := range sum.DataPoints {
 				decision, _ := point.Attributes.Value("decision")
 				reason, _ := point.Attributes.Value("reason")
-				if decision.AsString() == "dropped" {
-					drops[reason.AsString()] += point.Value
-				}
+				all[Decision{decision.AsString(), reason.AsString()}] += point.Value
 			}
 		}
 	}
-	return drops, nil
+	return all, nil
 }
 
 // host has no extensions.
