@@ -77,6 +77,10 @@ bench-processor: build ## Measure the runner processor, and the collector at res
 bench-delivery: build bin/prometheus ## Measure what a delivered sample costs, next to three others
 	@go run ./test/peers/delivery
 
+.PHONY: bench-pushdown
+bench-pushdown: build ## Measure what it saves to drop at the scrape what is out of scope
+	@go run ./test/peers/pushdown
+
 # A Prometheus server, to be compared with. Its modules are not ours: it has a go.mod of its own.
 bin/prometheus: tools/prometheus/go.mod
 	@mkdir -p bin
