@@ -117,7 +117,7 @@ func (s *suite) sound(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch name, err := s.failing(ctx, off); {
+		switch name, err := s.failing(ctx, off, ""); {
 		case err != nil:
 			return err
 		case name != "":
@@ -180,19 +180,23 @@ func (s *suite) tell(one *species, done, total int) {
 	}
 }
 
-// catch runs the cases, file after file, until one fails, and then lint. A rule that drops what the scope would drop at the scrape anyway
-// (components/scopepushdownconverter) shows with the pushdown off: what no case notices is tried once more like that.
+// catch runs the cases, file after file, until one fails, and then lint. A rule that drops what the scope drops at the scrape as well
+// (components/scopepushdownconverter) shows with the pushdown off: where no case notices, such a rule is tried once more like that.
 func (s *suite) catch(ctx context.Context, m *mutant) (fate, error) {
 	changed, err := m.apply()
 	if err != nil {
 		return fate{}, err
 	}
-	off, err := withoutPushdown(changed)
-	if err != nil {
-		return fate{}, err
+	tried := []*configfile.File{changed}
+	if strings.Contains(m.path, metricRelabelConfigs) {
+		off, err := withoutPushdown(changed)
+		if err != nil {
+			return fate{}, err
+		}
+		tried = append(tried, off)
 	}
-	for _, f := range []*configfile.File{changed, off} {
-		name, err := s.failing(ctx, f)
+	for _, f := range tried {
+		name, err := s.failing(ctx, f, m.subject())
 		if name != "" || err != nil {
 			return fate{by: name}, err
 		}
@@ -207,8 +211,8 @@ func (s *suite) catch(ctx context.Context, m *mutant) (fate, error) {
 }
 
 // failing returns the name of a case that fails with a configuration; none when all pass.
-func (s *suite) failing(ctx context.Context, config *configfile.File) (string, error) {
-	for _, f := range s.keenest() {
+func (s *suite) failing(ctx context.Context, config *configfile.File, subject string) (string, error) {
+	for _, f := range s.keenest(subject) {
 		if !isFor(f, config) {
 			continue
 		}
@@ -218,7 +222,7 @@ func (s *suite) failing(ctx context.Context, config *configfile.File) (string, e
 		}
 		for i := range r.Suite.Cases {
 			if c := &r.Suite.Cases[i]; c.Failed() {
-				s.credit(f)
+				s.credit(subject, f)
 				return c.Name, nil
 			}
 		}
@@ -241,22 +245,30 @@ func withoutPushdown(f *configfile.File) (*configfile.File, error) {
 	return f.Apply(configfile.Edit{Start: first.Start, End: first.Start, New: indent + "pushdown: false\n"})
 }
 
-// keenest are the test files, with those first that have caught the most so far.
-func (s *suite) keenest() []*casefile.File {
+// keenest are the test files, with those first that have caught the most of a subject so far.
+func (s *suite) keenest(subject string) []*casefile.File {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files := slices.Clone(s.files)
-	slices.SortStableFunc(files, func(a, b *casefile.File) int { return s.catches[b] - s.catches[a] })
+	slices.SortStableFunc(files, func(a, b *casefile.File) int {
+		return s.catches[caught{subject, b}] - s.catches[caught{subject, a}]
+	})
 	return files
 }
 
-func (s *suite) credit(f *casefile.File) {
+func (s *suite) credit(subject string, f *casefile.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.catches == nil {
-		s.catches = map[*casefile.File]int{}
+		s.catches = map[caught]int{}
 	}
-	s.catches[f]++
+	s.catches[caught{subject, f}]++
+}
+
+// caught is what a test file has caught of a subject.
+type caught struct {
+	subject string
+	file    *casefile.File
 }
 
 // isFor says whether a test file is for a configuration.

@@ -32,6 +32,12 @@ func (m *mutant) String() string {
 	return fmt.Sprintf("%s:%d: %s", m.file.Name, m.pos.Line, m.change)
 }
 
+// subject is what was changed: a job, or the runner processor.
+func (m *mutant) subject() string {
+	subject, _, _ := strings.Cut(m.change, ",")
+	return subject
+}
+
 // apply returns the changed configuration.
 func (m *mutant) apply() (*configfile.File, error) { return m.file.Apply(m.edits...) }
 

@@ -85,7 +85,7 @@ type suite struct {
 	files   []*casefile.File
 
 	mu      sync.Mutex // guards catches
-	catches map[*casefile.File]int
+	catches map[caught]int
 }
 
 func (s *suite) printf(format string, args ...any) {
