@@ -80,6 +80,9 @@ Exit codes: 0 it arrives; 1 nothing matches, or none of what is shown arrives; 2
 	flags.StringVar(&opts.output, "output", "text", "text, json or html")
 	flags.StringVar(&opts.html, "html", "", "write a page that stands alone to this file as well")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "html"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	yamlFiles := cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
+	_ = cmd.RegisterFlagCompletionFunc("scene", yamlFiles)
+	cmd.ValidArgsFunction = yamlFiles
 	return cmd
 }
 

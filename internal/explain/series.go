@@ -285,6 +285,10 @@ func (e *explainer) follow(ctx context.Context, c *candidate, after labels.Label
 	only := []labels.Labels{}
 	if c.index >= 0 {
 		only = e.family(c, after)
+		if n := e.collisions(c, after); n > 0 {
+			step := &way.Steps[len(way.Steps)-1]
+			step.Facts = append(step.Facts, Fact{"collision", counted(n, "other series of the page has", "other series of the page have") + " the same labels now: of all of them one sample is left"})
+		}
 	}
 	nothing, err := e.engine.Follow(ctx, e.config, e.scene, e.at, t, []labels.Labels{})
 	if err != nil {
@@ -311,6 +315,19 @@ func (e *explainer) follow(ctx context.Context, c *candidate, after labels.Label
 		way.Outcome, way.Reason = Dropped, sentence(why)
 	}
 	return delivered, nil
+}
+
+// collisions counts the other series of the page that the rules give the same labels.
+func (e *explainer) collisions(c *candidate, after labels.Labels) int {
+	s := &e.exposed[c.target]
+	rules := e.job(&s.Target).Scrape.MetricRelabelConfigs
+	n := 0
+	for i := range s.Series {
+		if ls, ok := process(s.Series[i].Labels, rules); ok && i != c.index && labels.Equal(ls, after) {
+			n++
+		}
+	}
+	return n
 }
 
 // family are the series, after all rules, that belong to one: the buckets of a histogram. The receiver needs them all.

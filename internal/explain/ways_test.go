@@ -210,3 +210,23 @@ func TestSeriesWithAnOldTimeOfItsOwn(t *testing.T) {
 	assert.Contains(t, w.Reason, "It is delivered with the time that the page gives it, 2023-11-14T22:13:20Z")
 	assert.Contains(t, w.Reason, "honor_timestamps: false")
 }
+
+// What labeldrop makes equal is lost but for one sample, which has to be said where it happens.
+func TestSeriesThatCollideAfterTheRules(t *testing.T) {
+	w := way(t, `
+- job_name: a
+  static_configs: [{targets: ["10.0.0.1:80"]}]
+  metric_relabel_configs: [{action: labeldrop, regex: i}]
+`, "m{i=\"1\"} 1\nm{i=\"2\"} 2\nm{i=\"3\",k=\"x\"} 3\n", Options{Series: `m{i="1"}`})
+	var found []Fact
+	for _, s := range w.Steps {
+		for _, f := range s.Facts {
+			if f.Name == "collision" {
+				assert.Equal(t, StageMetric, s.Stage)
+				found = append(found, f)
+			}
+		}
+	}
+	require.Len(t, found, 1)
+	assert.Equal(t, "1 other series of the page has the same labels now: of all of them one sample is left", found[0].Value)
+}
