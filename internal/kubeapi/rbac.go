@@ -160,7 +160,7 @@ func (c *Cluster) missing(r *Request) (rule, remedy string) {
 	case r.Resource == "namespaces":
 		return "", "no Role can allow this, since namespaces are in no namespace: leave out `attach_metadata: {namespace: true}` in kubernetes_sd_configs"
 	case r.Namespace == "":
-		return "", fmt.Sprintf("no Role can allow this, since it asks for all namespaces: name the one in kubernetes_sd_configs, with `namespaces: {names: [%s]}`", c.options.Namespace)
+		return "", fmt.Sprintf("no Role can allow this, since it asks for all namespaces: name the one in kubernetes_sd_configs, with `namespaces: {names: [%s]}`, or bind a ClusterRole to %s where that is meant", c.options.Namespace, c.user())
 	case r.Namespace != c.options.Namespace:
 		return rule, fmt.Sprintf("the Role is for namespace %s only: leave %s out of `namespaces` in kubernetes_sd_configs, or add the rule to a Role in %s that is bound to %s",
 			c.options.Namespace, r.Namespace, r.Namespace, c.user())

@@ -130,13 +130,13 @@ func loadPages(dir string, specs map[string]PageSpec, before pages) (pages, erro
 	return all, nil
 }
 
-// parseKey takes pod/NAME:PORT/PATH or HOST:PORT/PATH apart.
+// parseKey takes pod/NAME:PORT/PATH, HOST:PORT/PATH or a URL apart.
 func parseKey(key string) (*entry, error) {
 	wrong := func(what string) error {
 		return fmt.Errorf("%s: %s: write pod/NAME:PORT/PATH or HOST:PORT/PATH, such as pod/tool-manager-0:3001/metrics", key, what)
 	}
 	e := &entry{key: key}
-	rest, isPod := strings.CutPrefix(key, "pod/")
+	rest, isPod := strings.CutPrefix(withPort(key), "pod/")
 	address, pathOnly, found := strings.Cut(rest, "/")
 	if !found {
 		return nil, wrong("no path")
@@ -156,6 +156,19 @@ func parseKey(key string) (*entry, error) {
 		return nil, wrong("not a pattern of names")
 	}
 	return e, nil
+}
+
+// withPort makes HOST:PORT/PATH of a URL.
+func withPort(key string) string {
+	u, err := url.Parse(key)
+	port := map[string]string{"http": "80", "https": "443"}
+	if err != nil || u.Host == "" || port[u.Scheme] == "" {
+		return key
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), port[u.Scheme])
+	}
+	return u.Host + u.RequestURI()
 }
 
 func (p *PageSpec) load(dir string) (Page, error) {

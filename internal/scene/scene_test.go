@@ -138,6 +138,16 @@ func TestErrors(t *testing.T) {
 	require.ErrorContains(t, err, "no scene in it")
 }
 
+func TestPageOfAURL(t *testing.T) {
+	s, err := (&Spec{Pages: map[string]PageSpec{"http://sd.example/targets?x=y": {Text: "a"}, "https://[2001:db8::1]:8443/": {Text: "b"}, "https://h/m": {Text: "c"}}}).Load(".")
+	require.NoError(t, err)
+	for _, want := range [][4]string{{"sd.example", "80", "/targets?x=y", "a"}, {"2001:db8::1", "8443", "/", "b"}, {"h", "443", "/m", "c"}} {
+		page, found := s.At(0).Page(want[0], want[1], want[2])
+		assert.True(t, found, want)
+		assert.Equal(t, want[3], string(page.Body))
+	}
+}
+
 func TestUnused(t *testing.T) {
 	s, err := (&Spec{
 		Manifests: []string{"a-manifest.yaml"},

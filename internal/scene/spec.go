@@ -31,7 +31,7 @@ type Spec struct {
 	Env map[string]string `yaml:"env,omitempty"`
 	// Manifests are files of Kubernetes objects: plain YAML, the output of `helm template` or of `kubectl get -o yaml`.
 	Manifests []string `yaml:"manifests,omitempty"`
-	// Pages are what targets answer, by pod/NAME:PORT/PATH or HOST:PORT/PATH. A `*` in the name of a pod stands for any text.
+	// Pages are what targets answer, by pod/NAME:PORT/PATH, HOST:PORT/PATH or a URL. A `*` in the name of a pod stands for any text.
 	// A target without a page refuses the connection, and a path that no page has is not found (404).
 	Pages map[string]PageSpec `yaml:"pages,omitempty"`
 	// Targets replace what a job's discovery finds, by job: for discovery that has nothing to ask here.

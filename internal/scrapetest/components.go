@@ -77,7 +77,7 @@ func (c *Config) processor(id component.ID) (processor.Factory, component.Config
 	}
 	factory, ok := processorFactories[id.Type().String()]
 	if !ok {
-		return nil, nil, fmt.Errorf("processors::%s: the distribution has no such processor: it has %s", id, factoryNames(processorFactories))
+		return nil, nil, fmt.Errorf("processors::%s: the distribution has no such processor: it has %s; to try the rest, take it out of the pipeline in a copy", id, factoryNames(processorFactories))
 	}
 	cfg := factory.CreateDefaultConfig()
 	if err := unmarshal(conf, cfg); err != nil {
@@ -87,13 +87,16 @@ func (c *Config) processor(id component.ID) (processor.Factory, component.Config
 }
 
 func (c *Config) exporter(id component.ID) (exporter.Factory, component.Config, error) {
+	if _, isConnector := c.connectors[id]; isConnector {
+		return nil, nil, fmt.Errorf("connectors::%s: connectors are not run here: put the exporters of the pipeline behind it in its place, in a copy", id)
+	}
 	conf, ok := c.exporters[id]
 	if !ok {
 		return nil, nil, fmt.Errorf("exporters::%s is not configured: add it, or take it out of the pipeline", id)
 	}
 	factory, ok := exporterFactories[id.Type().String()]
 	if !ok {
-		return nil, nil, fmt.Errorf("exporters::%s: the distribution has no such exporter: it has %s", id, factoryNames(exporterFactories))
+		return nil, nil, fmt.Errorf("exporters::%s: the distribution has no such exporter: it has %s; to try the rest, put one of them in its place in a copy", id, factoryNames(exporterFactories))
 	}
 	cfg := factory.CreateDefaultConfig()
 	if err := unmarshal(conf, cfg); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/testbed"
+	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
 )
 
 // The engine has the components of the distribution, no more and no fewer.
@@ -52,6 +53,7 @@ func TestLoadErrors(t *testing.T) {
 		collector(`batch: {timeout: "${env:T}"}`, metrics): "c.yaml: the environment has no T: set it under scene::env",
 		collector("filter: {}", "metrics: {receivers: [prometheus], processors: [filter], exporters: [debug]}"):                                     "processors::filter: the distribution has no such processor: it has batch, ",
 		collector("", "metrics: {receivers: [prometheus], exporters: [kafka]}"):                                                                     "exporters::kafka is not configured",
+		collector("", "metrics: {receivers: [prometheus], exporters: [forward]}") + "connectors: {forward: {}}\n":                                   "connectors::forward: connectors are not run here: put the exporters",
 		collector("", "metrics: {receivers: [prometheus/2], exporters: [debug]}"):                                                                   "receivers::prometheus/2 is not configured",
 		"receivers: {prometheus: {config: {scrape_configs: [{job_name: a, nope: 1}]}}}\nservice: {pipelines: {metrics: {receivers: [prometheus]}}}": "nope",
 	} {
@@ -64,4 +66,24 @@ func TestLoadErrors(t *testing.T) {
 		}
 		require.ErrorContains(t, err, want, text)
 	}
+}
+
+func TestNotesAboutExporters(t *testing.T) {
+	c := loadConfig(t, plainConfigOf(`[debug, durable_remote_write, prometheus_remote_write]`), nil)
+	r, err := New(virtualtime.FromTest(t)).Run(t.Context(), c, loadScene(t, "{}"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"pipeline metrics has several exporters: what is shown, and what it costs, is what durable_remote_write delivers, and prometheus_remote_write delivers as well"}, r.Notes)
+	assert.Len(t, r.Series, 5)
+}
+
+// plainConfigOf is a collector's configuration with these exporters.
+func plainConfigOf(exporters string) string {
+	return `
+receivers: {prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}}
+exporters:
+  debug: {}
+  durable_remote_write: {endpoint: "http://127.0.0.1:9/", log: {directory: /nowhere}}
+  prometheus_remote_write: {endpoint: "http://127.0.0.1:9/"}
+service: {pipelines: {metrics: {receivers: [prometheus], exporters: ` + exporters + `}}}
+`
 }

@@ -31,6 +31,7 @@ type Config struct {
 	receivers  map[component.ID]*confmap.Conf
 	processors map[component.ID]*confmap.Conf
 	exporters  map[component.ID]*confmap.Conf
+	connectors map[component.ID]*confmap.Conf
 	pipelines  []pipeline
 }
 
@@ -103,6 +104,9 @@ func (c *Config) read(conf *confmap.Conf) error {
 		return err
 	}
 	if c.exporters, err = components(conf, "exporters"); err != nil {
+		return err
+	}
+	if c.connectors, err = components(conf, "connectors"); err != nil {
 		return err
 	}
 	var service struct {

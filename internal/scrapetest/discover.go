@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"go.yaml.in/yaml/v3"
+	"k8s.io/klog/v2"
 
 	"github.com/kubiyabot/otelcol-runner/internal/kubeapi"
 	"github.com/kubiyabot/otelcol-runner/internal/scene"
@@ -177,8 +178,12 @@ func (w *statusWriter) Flush() {
 	}
 }
 
+// silenceClient keeps the Kubernetes client from writing to standard error what it is refused: the run's error says that, with the remedy.
+var silenceClient = sync.OnceFunc(func() { klog.SetSlogLogger(discardLogger) })
+
 // discoverKubernetes runs kubernetes_sd against the cluster's API until every object has been seen.
 func discoverKubernetes(ctx context.Context, cfg *kubernetes.SDConfig, s *scene.Scene, cluster *kubeapi.Cluster) ([]*targetgroup.Group, error) {
+	silenceClient()
 	api := &api{Server: kubeapi.NewServer(cluster), denied: make(chan struct{})}
 	server := httptest.NewServer(api)
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)

@@ -88,6 +88,9 @@ func (r *run) notes() []string {
 				notes[fmt.Sprintf("%s is not run: %s", id, why)] = true
 			}
 		}
+		for _, note := range r.config.exporterNotes(&r.config.pipelines[i]) {
+			notes[note] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(notes))
 }

@@ -65,6 +65,27 @@ func (c *Config) newTranslation(p *pipeline, to *collection) (translation, error
 	return newDurableTranslation(defaults.TranslateSettings(), to)
 }
 
+// exporterNotes say what of a pipeline's exporters is otherwise here.
+func (c *Config) exporterNotes(p *pipeline) []string {
+	var notes []string
+	first := ""
+	for _, id := range p.exporters {
+		_, cfg, err := c.exporter(id)
+		if err != nil || id.Type().String() == debugType {
+			continue // reported when the configuration was loaded
+		}
+		if first != "" {
+			notes = append(notes, fmt.Sprintf("pipeline %s has several exporters: what is shown, and what it costs, is what %s delivers, and %s delivers as well", p.id, first, id))
+			continue
+		}
+		first = id.String()
+		if stock, ok := cfg.(*prometheusremotewriteexporter.Config); ok && stock.RemoteWriteProtoMsg == remoteapi.WriteV2MessageType {
+			notes = append(notes, fmt.Sprintf("%s is run with remote write 1.0: the series are the same", id))
+		}
+	}
+	return notes
+}
+
 // delivers says whether there is a pipeline with an exporter for Prometheus.
 func (c *Config) delivers() bool {
 	return slices.ContainsFunc(c.pipelines, func(p pipeline) bool {
