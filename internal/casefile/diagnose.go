@@ -187,6 +187,7 @@ func (v *view) lostReport(s *selector, all []scrapetest.Scraped) string {
 // candidate is a scraped series that could be what a selector selects.
 type candidate struct {
 	from           *scrapetest.Scraped
+	index          int // of the series in from
 	series         *scrapetest.ScrapedSeries
 	contradictions int // labels with another value than the selector wants
 }
@@ -201,7 +202,7 @@ func bestSeries(all []scrapetest.Scraped, s *selector) *candidate {
 				continue
 			}
 			if n := s.contradictions(ls, &all[i].Target); best == nil || n < best.contradictions {
-				best = &candidate{&all[i], &all[i].Series[k], n}
+				best = &candidate{&all[i], k, &all[i].Series[k], n}
 			}
 		}
 	}
@@ -245,11 +246,21 @@ func (v *view) lostBehind(s *selector, c *candidate) string {
 			}
 		}
 	}
+	untimely, dropped, err := c.from.Untimely(c.index)
+	if err != nil {
+		return from + ", where it was lost cannot be told: " + err.Error()
+	}
+	if dropped {
+		return from + ", and " + untimely
+	}
 	if v.wasDelivered(after) {
 		return "" // with other labels, which the difference shows
 	}
 	if by := v.droppedBy(t, s.name(), c.family(rules)); by != "" {
 		return from + ", and " + by
+	}
+	if untimely != "" {
+		return from + ", and " + untimely
 	}
 	return from + ", and neither a rule nor a processor drops it when it is alone" + v.droppedInAll()
 }

@@ -203,6 +203,27 @@ cases:
 	assert.Contains(t, above.States[1].Targets, "x")
 }
 
+// A series is on the page, but its sample has a time of its own that hides it.
+func TestUntimelySeries(t *testing.T) {
+	dir := folder(t, map[string]string{"c.yaml": webConfig, "x_test.yaml": `config: c.yaml
+scene:
+  pages: {"10.0.0.1:80/metrics": {text: "late 1 1798761600000\nold 1 1700000000000\nhere 1\n"}}
+cases:
+- {name: late, expect: {series: {'late{…}': 1}}}
+- {name: old, expect: {count: {old: 1}}}
+- {name: here, expect: {series: {'here{…}': 1}}}
+`})
+	r := run(t, load(t, dir), Options{})
+	assert.Equal(t, []string{"late", "old", "+here"}, names(r))
+	out := text(t, r.Suite)
+	assert.Contains(t, out, "10.0.0.1:80 exposes it (http://10.0.0.1:80/metrics), and Prometheus drops it, because the page gives it the time 2027-01-01T00:00:00Z")
+	assert.Contains(t, out, "and it is delivered with the time that the page gives it, 2023-11-14T22:13:20Z, at which no query of now looks")
+	assert.NotContains(t, out, "no page of a target")
+	assert.NotContains(t, out, "other labels")
+	require.Len(t, r.Notes, 1)
+	assert.Contains(t, r.Notes[0], "`start: 2027-01-01T00:00:00Z`")
+}
+
 // A configuration or a target can say anything; neither a message nor a file that --update writes repeats what looks like a secret.
 func TestSecretsAreNotShown(t *testing.T) {
 	token := "ghp_" + strings.Repeat("a1", 18)

@@ -189,14 +189,19 @@ func (e *explainer) one(ctx context.Context, c *candidate) (*Way, labels.Labels,
 	j := e.job(t)
 	way := &Way{Kind: "series", Name: text(c.labels), Job: t.Job, Receiver: t.Receiver, Source: e.source(t)}
 	after := c.labels
+	untimely, refused := "", false
 	if c.index >= 0 {
+		var err error
+		if untimely, refused, err = s.Untimely(c.index); err != nil {
+			return nil, labels.Labels{}, err
+		}
 		exposed, err := s.Exposed()
 		if err != nil {
 			return nil, labels.Labels{}, err
 		}
-		way.Steps = append(way.Steps, e.page(s, c.index, exposed[c.index]), e.conflicts(exposed[c.index], c.labels, t, j))
-		if exposed[c.index].Len() > 0 {
-			way.Name = text(exposed[c.index])
+		way.Steps = append(way.Steps, e.page(s, c.index, exposed[c.index].Labels), e.conflicts(exposed[c.index].Labels, c.labels, t, j))
+		if ls := exposed[c.index].Labels; ls.Len() > 0 {
+			way.Name = text(ls)
 		}
 		trace := scrapetest.Trace(c.labels, j.Scrape.MetricRelabelConfigs)
 		var written []configfile.Rule
@@ -222,6 +227,10 @@ func (e *explainer) one(ctx context.Context, c *candidate) (*Way, labels.Labels,
 	case real.Err != nil && c.index >= 0:
 		way.Outcome, way.Reason = Dropped, sentence("the whole scrape fails: "+show(real.Err.Error()))
 		way.Steps = append(way.Steps, Step{Stage: StageScrape, Name: "scrape", Ended: true, Why: show(real.Err.Error())})
+		return way, labels.Labels{}, nil
+	case !last.Ended && !present && refused:
+		way.Outcome, way.Reason = Dropped, sentence(untimely)
+		way.Steps = append(way.Steps, Step{Stage: StageScrape, Name: "scrape", Ended: true, Why: untimely})
 		return way, labels.Labels{}, nil
 	case last.Ended || !present:
 		way.Outcome, way.Reason = Unclear, "The rules one by one say something else than a scrape with all of them: believe the scrape."
@@ -420,17 +429,14 @@ func (e *explainer) arrived(series *scrapetest.Series, step *Step, way *Way) {
 		return
 	}
 	step.Ended, step.Why = true, "alone it would be delivered, but "+e.company()
-	if own := time.UnixMilli(series.Samples[len(series.Samples)-1].T); own.Before(e.scene.Start.Add(e.at - lookback)) {
-		step.Why = "it is delivered with the time that the page gives it, " + own.UTC().Format(time.RFC3339) +
-			", at which no query of now looks and which receivers may refuse: honor_timestamps: false gives it the time of the scrape"
+	own := time.UnixMilli(series.Samples[len(series.Samples)-1].T)
+	if why, _ := scrapetest.Untimely(own, e.scene.Start.Add(e.at)); why != "" {
+		step.Why = why
 	}
 	if way.Outcome != Delivered { // by another pipeline
 		way.Outcome, way.Reason = Dropped, sentence(step.Why)
 	}
 }
-
-// lookback is how far back a query of Prometheus looks for the last sample of a series.
-const lookback = 5 * time.Minute
 
 // company says what the runner processor has dropped because of other series.
 func (e *explainer) company() string {

@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/discovery/kubernetes"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
@@ -68,8 +70,39 @@ func (e *explainer) targets(ctx context.Context, name string, out *Explanation) 
 			all = append(all, namesOf(&e.kept[i].Target)...)
 		}
 		out.Nearest = nearest(name, slices.DeleteFunc(all, func(n string) bool { return strings.Contains(n, "://") }))
+		out.Notes = append(slices.Clone(out.Notes), e.untargeted(name)...)
 	}
 	return nil
+}
+
+// untargeted says of the jobs and pods that are called name why there is no target of them.
+func (e *explainer) untargeted(name string) []string {
+	var notes []string
+	for key := range e.jobs {
+		if key.name == name {
+			notes = append(notes, "the job "+name+" finds no target in the scene at "+span(e.at))
+			break
+		}
+	}
+	for _, pod := range e.scene.At(e.at).Cluster.Pods() {
+		full := "pod/" + pod.Namespace + "/" + pod.Name
+		if !slices.Contains([]string{full, "pod/" + pod.Name, pod.Name, pod.Status.PodIP}, name) {
+			continue
+		}
+		if len(notes) == maxWays {
+			return append(notes, "more pods are called that")
+		}
+		if pod.Status.PodIP == "" {
+			notes = append(notes, fmt.Sprintf("%s is in the scene, but has no address (%s)", full, cmp.Or(pod.Status.Phase, corev1.PodPending)))
+			continue
+		}
+		ports := ""
+		if !slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return len(c.Ports) > 0 }) {
+			ports = "; its containers name no port"
+		}
+		notes = append(notes, fmt.Sprintf("%s is in the scene with the address %s, but the discovery of no job finds it: look at their roles, namespaces and selectors%s", full, pod.Status.PodIP, ports))
+	}
+	return notes
 }
 
 // progress is how far a target got.
@@ -340,8 +373,8 @@ func (e *explainer) delivery(ctx context.Context, i int, way *Way) error {
 			}
 		}
 	}
-	way.Outcome, way.Reason = Scraped, fmt.Sprintf("Of %.0f samples on the page and the scraper's own %d, %s delivered.",
-		s.Report["scrape_samples_scraped"], len(s.Report), counted(delivered, "series is", "series are"))
+	way.Outcome, way.Reason = Scraped, fmt.Sprintf("Of %s on the page and the scraper's own %d, %s delivered.",
+		counted(int(s.Report["scrape_samples_scraped"]), "sample", "samples"), len(s.Report), counted(delivered, "series is", "series are"))
 	if alone > delivered {
 		way.Reason += fmt.Sprintf(" Alone it would be %d: %s.", alone, e.company())
 	}

@@ -5,7 +5,11 @@ package explain
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
@@ -209,6 +213,67 @@ func TestSeriesWithAnOldTimeOfItsOwn(t *testing.T) {
 	assert.Equal(t, Dropped, w.Outcome)
 	assert.Contains(t, w.Reason, "It is delivered with the time that the page gives it, 2023-11-14T22:13:20Z")
 	assert.Contains(t, w.Reason, "honor_timestamps: false")
+}
+
+func TestSeriesWithATimeOfItsOwnThatIsToCome(t *testing.T) {
+	const config = `[{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]`
+	w := way(t, config, "late 1 1798761600000\n", Options{Series: "late"})
+	assert.Equal(t, Dropped, w.Outcome)
+	assert.Contains(t, w.Reason, "Prometheus drops it, because the page gives it the time 2027-01-01T00:00:00Z")
+	last := w.Steps[len(w.Steps)-1]
+	assert.Equal(t, StageScrape, last.Stage)
+	assert.True(t, last.Ended)
+
+	w = way(t, config, "soon 1 1767225660000\n", Options{Series: "soon"})
+	assert.Equal(t, Dropped, w.Outcome)
+	assert.Contains(t, w.Reason, "2026-01-01T00:01:00Z, which is still to come")
+	assert.Equal(t, Delivered, way(t, config, "soon 1 1767225660000\n", Options{Series: "soon", At: time.Minute}).Outcome)
+	assert.Equal(t, Delivered, way(t, strings.Replace(config, "job_name", "honor_timestamps: false, job_name", 1), "late 1 1798761600000\n", Options{Series: "late"}).Outcome)
+}
+
+func TestPodsAndJobsWithoutTargets(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pods.yaml"), []byte(`
+apiVersion: v1
+kind: Pod
+metadata: {name: pending, namespace: shop}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}]}]}
+status: {phase: Pending}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: elsewhere, namespace: shop}
+spec: {containers: [{name: a, image: a}]}
+status: {phase: Running, podIP: 10.0.0.9}
+`), 0o600))
+	s, err := (&scene.Spec{Namespace: "shop", Manifests: []string{"pods.yaml"}}).Load(dir)
+	require.NoError(t, err)
+	file, err := configfile.Parse("a.yaml", []byte(`
+- job_name: web
+  kubernetes_sd_configs: [{role: pod, namespaces: {names: [shop]}, selectors: [{role: pod, field: metadata.name=pending}]}]
+`))
+	require.NoError(t, err)
+	c, err := scrapetest.Load(file, nil)
+	require.NoError(t, err)
+	engine := scrapetest.New(virtualtime.FromTest(t))
+	for name, want := range map[string]string{
+		"pending":            "pod/shop/pending is in the scene, but has no address (Pending)",
+		"pod/pending":        "pod/shop/pending is in the scene, but has no address (Pending)",
+		"pod/shop/elsewhere": "pod/shop/elsewhere is in the scene with the address 10.0.0.9, but the discovery of no job finds it: look at their roles, namespaces and selectors; its containers name no port",
+		"10.0.0.9":           "pod/shop/elsewhere is in the scene with the address 10.0.0.9",
+		"web":                "the job web finds no target in the scene at 0s",
+		"neither":            "",
+	} {
+		e, err := Run(t.Context(), engine, c, s, Options{Target: name})
+		require.NoError(t, err)
+		assert.Empty(t, e.Ways)
+		if want == "" {
+			assert.Empty(t, e.Notes)
+			continue
+		}
+		require.Len(t, e.Notes, 1, name)
+		assert.Contains(t, e.Notes[0], want)
+	}
 }
 
 // What labeldrop makes equal is lost but for one sample, which has to be said where it happens.

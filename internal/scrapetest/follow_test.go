@@ -78,8 +78,8 @@ func TestScrapeHandsOverWhatPagesExpose(t *testing.T) {
 	assert.InDelta(t, 8, first.Report["scrape_samples_scraped"], 0)
 	exposed, err := first.Exposed()
 	require.NoError(t, err)
-	assert.Equal(t, `{__name__="kept_total", instance="mine", path="/$a|b;c\\d"}`, exposed[0].String())
-	assert.Equal(t, `{__name__="kept_total", path="other"}`, exposed[7].String())
+	assert.Equal(t, `{__name__="kept_total", instance="mine", path="/$a|b;c\\d"}`, exposed[0].Labels.String())
+	assert.Equal(t, `{__name__="kept_total", path="other"}`, exposed[7].Labels.String())
 
 	assert.InDelta(t, 1, all[2].Report["up"], 0)
 	assert.Equal(t, `{__name__="b", instance="10.0.0.3:80", job="otherwise"}`, all[2].Series[0].Labels.String())

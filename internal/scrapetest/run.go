@@ -110,7 +110,9 @@ func (r *run) run(ctx context.Context) (_ *Result, err error) {
 	if failed != nil {
 		return nil, failed
 	}
-	return r.result(), nil
+	res := r.result()
+	res.Notes = append(res.Notes, r.timeNotes()...)
+	return res, nil
 }
 
 // maxRound bounds what all targets expose at once, in bytes. As pdata it takes some thirty times as much memory.

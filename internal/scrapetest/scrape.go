@@ -42,7 +42,8 @@ type Scraped struct {
 	// Report are the values that the scraper adds to each scrape, by name: up, scrape_samples_scraped.
 	Report map[string]float64
 
-	config *promconfig.ScrapeConfig
+	config          *promconfig.ScrapeConfig
+	honorTimestamps bool // the job does
 }
 
 // ScrapedSeries is a series of a page.
@@ -56,7 +57,8 @@ type ScrapedSeries struct {
 }
 
 // Scrape scrapes all targets that there are at a time after the first scrape once, with the scraper that the receiver has and no
-// receiver. Without rules metric_relabel_configs are left out, so that each series of each page is handed over.
+// receiver. Without rules metric_relabel_configs are left out, limits too, and all samples get the time of the scrape, so that each series
+// of each page is handed over.
 func (e *Engine) Scrape(ctx context.Context, c *Config, s *scene.Scene, at time.Duration, rules bool) ([]Scraped, error) {
 	r, err := e.prepare(ctx, c, momentOf(s, at))
 	if err != nil {
@@ -117,12 +119,14 @@ func (r *run) scrape(rules bool, all *scrapes) error {
 				return fmt.Errorf("receivers::%s: %w", id, err)
 			}
 			for _, sc := range scrapeConfigs {
+				to := scrapesOf{all: all, receiver: id.String(), config: sc, honorTimestamps: sc.HonorTimestamps}
 				if !rules {
+					sc.HonorTimestamps = false
 					// Limits are for what the rules leave.
 					sc.MetricRelabelConfigs, sc.SampleLimit, sc.LabelLimit = nil, 0, 0
 					sc.LabelNameLengthLimit, sc.LabelValueLengthLimit = 0, 0
 				}
-				stop, err := r.startScraper(cfg.PrometheusConfig, scrapesOf{all: all, receiver: id.String(), config: sc})
+				stop, err := r.startScraper(cfg.PrometheusConfig, to)
 				if err != nil {
 					return fmt.Errorf("receivers::%s: job %s: %w", id, sc.JobName, err)
 				}
@@ -193,6 +197,8 @@ type scrapesOf struct {
 	all      *scrapes
 	receiver string
 	config   *promconfig.ScrapeConfig
+	// honorTimestamps is the job's own setting; that of config is what is run.
+	honorTimestamps bool
 }
 
 func (s scrapesOf) key(t *promscrape.Target) string {
@@ -201,7 +207,7 @@ func (s scrapesOf) key(t *promscrape.Target) string {
 
 // AppenderV2 implements storage.AppendableV2.
 func (s scrapesOf) AppenderV2(ctx context.Context) storage.AppenderV2 {
-	a := &scrapeAppender{all: s.all, scraped: Scraped{config: s.config}}
+	a := &scrapeAppender{all: s.all, scraped: Scraped{config: s.config, honorTimestamps: s.honorTimestamps}}
 	if target, ok := promscrape.TargetFromContext(ctx); ok {
 		a.key = s.key(target)
 	}
@@ -250,33 +256,31 @@ func (a *scrapeAppender) Commit() error {
 
 // Rollback implements storage.AppenderV2. What failed in the middle counts for nothing.
 func (a *scrapeAppender) Rollback() error {
-	a.scraped = Scraped{config: a.scraped.config}
+	a.scraped = Scraped{config: a.scraped.config, honorTimestamps: a.scraped.honorTimestamps}
 	return nil
 }
 
 var _ storage.AppenderV2 = (*scrapeAppender)(nil)
 
-// Exposed returns the series of the page as they stand there, each at the index that it has in Series. Labels are empty where the
-// scraper has made something else of it. Parsed by Prometheus's own parsers, with the job's settings.
-func (s *Scraped) Exposed() ([]labels.Labels, error) {
+// ExposedSeries is a series as it stands on a page.
+type ExposedSeries struct {
+	// Labels are empty where the scraper has made something else of it.
+	Labels labels.Labels
+	// Time is what the page gives its sample; zero where that is the scrape's.
+	Time time.Time
+}
+
+// Exposed returns the series of the page as they stand there, each at the index that it has in Series. Parsed by Prometheus's own parsers,
+// with the job's settings.
+func (s *Scraped) Exposed() ([]ExposedSeries, error) {
 	if s.config == nil || len(s.Series) == 0 {
 		return nil, nil
 	}
-	body, err := s.body()
+	parser, err := newParser(&s.Page, s.config)
 	if err != nil {
 		return nil, err
 	}
-	symbols := labels.NewSymbolTable()
-	parser, err := textparse.New(body, s.Page.ContentType, symbols, textparse.ParserOptions{
-		IgnoreNativeHistograms:                  !s.config.ScrapeNativeHistogramsEnabled(),
-		ConvertClassicHistogramsToNHCB:          s.config.ConvertClassicHistogramsToNHCBEnabled(),
-		KeepClassicOnClassicAndNativeHistograms: s.config.AlwaysScrapeClassicHistogramsEnabled(),
-		FallbackContentType:                     s.config.ScrapeFallbackProtocol.HeaderMediaType(),
-	})
-	if parser == nil {
-		return nil, err
-	}
-	exposed := make([]labels.Labels, len(s.Series))
+	exposed := make([]ExposedSeries, len(s.Series))
 	for next := 0; next < len(exposed); {
 		entry, err := parser.Next()
 		if errors.Is(err, io.EOF) {
@@ -292,7 +296,7 @@ func (s *Scraped) Exposed() ([]labels.Labels, error) {
 		parser.Labels(&ls)
 		// A line that is there twice is handed over once.
 		if standsFor(ls, s.Series[next].Labels) {
-			exposed[next] = ls
+			exposed[next] = ExposedSeries{ls, timeOf(parser, entry)}
 			next++
 		}
 	}
@@ -313,13 +317,31 @@ func standsFor(exposed, scraped labels.Labels) bool {
 	return ok
 }
 
-func (s *Scraped) body() ([]byte, error) {
-	if s.Page.Encoding != "gzip" {
-		return s.Page.Body, nil
-	}
-	unpacked, err := gzip.NewReader(bytes.NewReader(s.Page.Body))
+// newParser reads a page as the scraper of a job does.
+func newParser(page *scene.Page, config *promconfig.ScrapeConfig) (textparse.Parser, error) {
+	body, err := unpacked(page)
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(unpacked) // its size was checked when the scene was loaded
+	parser, err := textparse.New(body, page.ContentType, labels.NewSymbolTable(), textparse.ParserOptions{
+		IgnoreNativeHistograms:                  !config.ScrapeNativeHistogramsEnabled(),
+		ConvertClassicHistogramsToNHCB:          config.ConvertClassicHistogramsToNHCBEnabled(),
+		KeepClassicOnClassicAndNativeHistograms: config.AlwaysScrapeClassicHistogramsEnabled(),
+		FallbackContentType:                     config.ScrapeFallbackProtocol.HeaderMediaType(),
+	})
+	if parser == nil {
+		return nil, err
+	}
+	return parser, nil // it may come with an error that says why the fallback was taken
+}
+
+func unpacked(page *scene.Page) ([]byte, error) {
+	if page.Encoding != "gzip" {
+		return page.Body, nil
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(page.Body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(reader) // its size was checked when the scene was loaded
 }
