@@ -59,7 +59,7 @@ func jobRules() []Rule {
 		{
 			ID: "all-or-nothing-limit", Severity: report.Warning,
 			Summary: "A limit of Prometheus (sample_limit, label_limit, …) without the limits of the runner processor.",
-			Why:     "One sample above it fails the whole scrape: up becomes 0 and every series of the target goes stale. The processor's limits cut only the surplus.",
+			Why:     "What is above it fails the whole scrape, and of target_limit the scrapes of all targets of the job: up becomes 0 and every series goes stale. The processor's limits cut only the surplus.",
 			Fix:     "use limits of the runner processor; keep this one only as a guard, far above them",
 			Bad:     ofJob("sample_limit: 1000\nstatic_configs: [{targets: ['tool-manager:3001']}]\n"),
 			Good:    ofJob("static_configs: [{targets: ['tool-manager:3001']}]\n"),
@@ -263,23 +263,26 @@ func checkHonorLabels(c *checker) {
 	}
 }
 
-var allOrNothing = []string{"sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit", "target_limit"}
+// allOrNothing are the limits, and what is enough to fail for them.
+var allOrNothing = []struct{ key, failure string }{
+	{"sample_limit", "one sample more fails the whole scrape"},
+	{"label_limit", "one series with one label more fails the whole scrape"},
+	{"label_name_length_limit", "one label with a longer name fails the whole scrape"},
+	{"label_value_length_limit", "one label with a longer value fails the whole scrape"},
+	{"target_limit", "one target more fails the scrapes of all of them"},
+}
 
 func checkLimits(c *checker) {
 	if len(c.components("processors", "runner")) > 0 {
 		return
 	}
 	for _, j := range c.jobs {
-		for _, key := range allOrNothing {
-			n := j.Setting(key)
+		for _, limit := range allOrNothing {
+			n := j.Setting(limit.key)
 			if n == nil || n.Value == "0" {
 				continue
 			}
-			what := "one sample more fails the whole scrape"
-			if key == "target_limit" {
-				what = "one target more fails all of them"
-			}
-			c.add(n, "%s is all or nothing: %s", key, what)
+			c.add(n, "%s is all or nothing: %s", limit.key, limit.failure)
 		}
 	}
 }

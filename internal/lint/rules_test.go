@@ -304,6 +304,19 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+func TestAllOrNothingLimits(t *testing.T) {
+	for key, want := range map[string]string{
+		"sample_limit":             "one sample more fails the whole scrape",
+		"label_limit":              "one series with one label more fails the whole scrape",
+		"label_name_length_limit":  "one label with a longer name fails the whole scrape",
+		"label_value_length_limit": "one label with a longer value fails the whole scrape",
+		"target_limit":             "one target more fails the scrapes of all of them",
+	} {
+		findings := found(t, "all-or-nothing-limit", "static_configs: [{targets: ['a:1']}]\n"+key+": 5\n")
+		assert.Equal(t, []string{key + " is all or nothing: " + want}, findings)
+	}
+}
+
 func TestMissingLabels(t *testing.T) {
 	for job, want := range map[string]int{
 		"            static_configs: [{targets: ['a:1'], labels: {app: a, namespace: b}}, {targets: ['b:1'], labels: {app: a}}]\n":                                  1,
