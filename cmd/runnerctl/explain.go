@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/explain"
+	"github.com/kubiyabot/otelcol-runner/internal/report"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
 )
 
@@ -27,6 +29,8 @@ type explainOptions struct {
 	html       string
 	explain.Options
 }
+
+var explainFormats = []string{"text", "json", "html", "github", "junit"}
 
 func newCmdExplain(s streams, runF func(context.Context, *explainOptions) error) *cobra.Command {
 	opts := &explainOptions{streams: s}
@@ -77,9 +81,9 @@ Exit codes: 0 it arrives; 1 nothing matches, or none of what is shown arrives; 2
 	flags.StringVar(&opts.Target, "target", "", "a pod, an address, a URL, an instance, a job, or a selector: {app=\"x\"}")
 	flags.StringVar(&opts.Series, "series", "", "a selector: http_requests_total{app=\"x\"}")
 	flags.DurationVar(&opts.At, "at", 0, "the time after the scene's first scrape")
-	flags.StringVar(&opts.output, "output", "text", "text, json or html")
+	flags.StringVar(&opts.output, "output", "text", "text, json, html, github (workflow commands) or junit")
 	flags.StringVar(&opts.html, "html", "", "write a page that stands alone to this file as well")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "html"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(explainFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	yamlFiles := cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
 	_ = cmd.RegisterFlagCompletionFunc("scene", yamlFiles)
 	cmd.ValidArgsFunction = yamlFiles
@@ -91,8 +95,8 @@ func (o *explainOptions) complete(args []string) error {
 		o.file = args[0]
 	}
 	switch {
-	case o.output != "text" && o.output != "json" && o.output != "html":
-		return fmt.Errorf("--output %q is not known: use text, json or html", o.output)
+	case !slices.Contains(explainFormats, o.output):
+		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(explainFormats, ", "))
 	case (o.Target == "") == (o.Series == ""):
 		return errors.New("one of --target and --series says what to explain: give one of them, such as --target pod/tool-manager-0")
 	case o.scene != "" && len(o.collectors) > 0:
@@ -124,8 +128,10 @@ func explainRun(ctx context.Context, o *explainOptions) error {
 		err = encoder.Encode(explanation)
 	case "html":
 		err = explain.WriteHTML(o.streams.out, explanation)
-	default:
+	case "text":
 		err = explain.WriteText(o.streams.out, explanation, o.streams.outTTY && o.streams.color)
+	default:
+		err = report.Write(o.streams.out, o.output, explanation.Suite(), o.streams.reportOptions())
 	}
 	if err != nil {
 		return err

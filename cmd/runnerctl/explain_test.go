@@ -62,6 +62,28 @@ func TestExplain(t *testing.T) {
 	assert.Contains(t, stdout, "<code>requests_total</code>")
 }
 
+func TestExplainFindings(t *testing.T) {
+	dir := t.TempDir()
+	config, scene := filepath.Join(dir, "scrape.yaml"), filepath.Join(dir, "scene.yaml")
+	require.NoError(t, os.WriteFile(config, []byte(explainedConfig), 0o600))
+	require.NoError(t, os.WriteFile(scene, []byte(explainedScene), 0o600))
+
+	code, stdout, stderr := explainCommand(t, config, "--scene", scene, "--target", "10.0.0.2", "--output", "github")
+	assert.Equal(t, exitBroken, code, stderr)
+	assert.Contains(t, stdout, "::error title=not-arriving,file="+config+",line=4,col=7::target 10.0.0.2:80 of apps, static_configs[0]: dropped: ")
+	assert.Contains(t, stdout, "\n1 way, 1 failed: 1 error\n")
+
+	code, stdout, _ = explainCommand(t, config, "--scene", scene, "--series", "requests_totl", "--output", "github")
+	assert.Equal(t, exitBroken, code)
+	assert.Contains(t, stdout, "::error title=nothing-matches,file="+config+"::nothing matches requests_totl at 0s%0Afix: the nearest there is: requests_total")
+
+	// Two targets of the job, of which one arrives: that is fine.
+	code, stdout, stderr = explainCommand(t, config, "--scene", scene, "--target", "apps", "--output", "junit")
+	assert.Equal(t, exitFine, code, stderr)
+	assert.Contains(t, stdout, `tests="2" failures="0"`)
+	assert.Contains(t, stdout, config+":4:7: target 10.0.0.2:80 of apps, static_configs[0]: dropped")
+}
+
 func TestExplainSaysWhatIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
@@ -73,7 +95,7 @@ func TestExplainSaysWhatIsMissing(t *testing.T) {
 		"no file":            {[]string{"--scene", "s.yaml", "--target", "a"}, "runnerctl explain FILE --scene s.yaml"},
 		"two kinds":          {[]string{"a.yaml", "--scene", "s.yaml", "--collector", "http://x", "--target", "a"}, "exclude each other"},
 		"two files":          {[]string{"a.yaml", "b.yaml", "--target", "a"}, "takes one configuration"},
-		"unknown output":     {[]string{"a.yaml", "--scene", "s.yaml", "--target", "a", "--output", "xml"}, "use text, json or html"},
+		"unknown output":     {[]string{"a.yaml", "--scene", "s.yaml", "--target", "a", "--output", "xml"}, "use text, json, html, github, junit"},
 		"negative time":      {[]string{"a.yaml", "--scene", "s.yaml", "--target", "a", "--at", "-1s"}, "such as 30s"},
 		"missing file":       {[]string{"/nowhere.yaml", "--scene", "s.yaml", "--target", "a"}, "/nowhere.yaml"},
 	} {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
 	"github.com/kubiyabot/otelcol-runner/internal/record"
+	"github.com/kubiyabot/otelcol-runner/internal/report"
 	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
 )
 
@@ -88,9 +89,9 @@ Exit codes: 0 all is recorded; 1 some targets are not, and are listed; 2 there i
 	flags.DurationVar(&opts.interval, "interval", 30*time.Second, "how long to wait from one sample to the next")
 	flags.BoolVar(&opts.anonymise, "anonymise", false, "replace the values of samples by others that behave alike")
 	flags.StringSliceVar(&opts.labels, "anonymise-labels", nil, "replace the values of these labels on pages: customer-1, customer-2, ...")
-	flags.StringVar(&opts.output, "output", "text", "text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
-	_ = cmd.MarkFlagDirname("out")                                                                                                     // the flag is there
+	flags.StringVar(&opts.output, "output", "text", "text, json, github (workflow commands) or junit")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = cmd.MarkFlagDirname("out")                                                                                             // the flag is there
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	return cmd
 }
@@ -102,7 +103,7 @@ func (o *recordOptions) check() error {
 	if o.duration > 0 && o.duration < o.interval {
 		return fmt.Errorf("--duration %s is shorter than --interval %s, which makes one sample: make it longer, or leave it out", o.duration, o.interval)
 	}
-	return checkOutput(o.output)
+	return report.CheckFormat(o.output)
 }
 
 // hasCluster says that a namespace is to be recorded, and not only addresses.
@@ -149,10 +150,13 @@ func recordRun(ctx context.Context, o *recordOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
+	switch o.output {
+	case "json":
 		err = json.NewEncoder(o.streams.out).Encode(summary)
-	} else {
+	case "text":
 		writeRecordSummary(o.streams.out, summary)
+	default:
+		err = report.Write(o.streams.out, o.output, recordSuite(summary), o.streams.reportOptions())
 	}
 	if err == nil && len(summary.Problems) > 0 {
 		return errBroken
@@ -179,9 +183,30 @@ func (o *recordOptions) connect(options *record.Options) error {
 	return nil
 }
 
+// recordSuite has a finding for each target without a page.
+func recordSuite(s *record.Summary) report.Suite {
+	c := report.Case{Name: s.Scene, File: s.Scene}
+	for _, p := range s.Problems {
+		f := report.Finding{Rule: "not-recorded", Severity: report.Error, Message: p.Target + " is not recorded: " + p.Why}
+		if p.Unreachable {
+			f.Fix = unreachableRemedy
+		}
+		c.Findings = append(c.Findings, f)
+	}
+	return report.Suite{Name: "record", Unit: "recording", Cases: []report.Case{c}, Summary: recordLine(s)}
+}
+
+// unreachableRemedy is what to do about targets to which there is no way.
+const unreachableRemedy = "to record what cannot be reached, forward a port to it and name it with --address, run this in the cluster, or allow get on pods/proxy"
+
+// recordLine says in one line what was recorded.
+func recordLine(s *record.Summary) string {
+	return fmt.Sprintf("%s: samples: %d; objects: %s; pages: %d with %s", s.Scene, s.Samples, counted(s.Objects, "none"), s.Pages, size(s.Bytes))
+}
+
 func writeRecordSummary(to io.Writer, s *record.Summary) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) } // nowhere left to report to
-	line("%s: samples: %d; objects: %s; pages: %d with %s\n", s.Scene, s.Samples, counted(s.Objects, "none"), s.Pages, size(s.Bytes))
+	line("%s\n", recordLine(s))
 	if s.Anonymised {
 		line("values are anonymised\n")
 	}
@@ -199,7 +224,7 @@ func writeRecordSummary(to io.Writer, s *record.Summary) {
 		line("  %s: %s\n", p.Target, p.Why)
 	}
 	if slices.ContainsFunc(s.Problems, func(p record.Problem) bool { return p.Unreachable }) {
-		line("\nTo record what cannot be reached, forward a port to it and name it with --address, run this in the cluster, or allow get on pods/proxy.\n")
+		line("\n%s.\n", strings.ToUpper(unreachableRemedy[:1])+unreachableRemedy[1:])
 	}
 }
 

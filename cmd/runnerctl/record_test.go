@@ -70,6 +70,15 @@ func TestRecordAddresses(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stdout), &summary))
 	require.Len(t, summary.Problems, 1)
 	assert.Contains(t, summary.Problems[0].Why, "connection refused")
+
+	dir = t.TempDir()
+	code, stdout, _ = command(t, "record", "http://127.0.0.1:1/metrics", "--out", dir, "--output", "github")
+	assert.Equal(t, exitBroken, code)
+	assert.Contains(t, stdout, "::error title=not-recorded,file="+dir+"/scene.yaml::127.0.0.1:1/metrics is not recorded: ")
+	assert.Contains(t, stdout, "connection refused")
+	assert.Contains(t, stdout, "\n"+dir+"/scene.yaml: samples: 1; objects: none; pages: 0 with 0 B\n")
+	_, stdout, _ = command(t, "record", "http://127.0.0.1:"+port+"/metrics", "--out", t.TempDir(), "--output", "junit")
+	assert.Contains(t, stdout, `<testsuites name="runnerctl" tests="1" failures="0"`)
 }
 
 func TestRecordNamespace(t *testing.T) {
@@ -126,7 +135,7 @@ func TestRecordFlags(t *testing.T) {
 	fails(`--duration 1s is shorter than --interval 30s, which makes one sample: make it longer, or leave it out`, "--duration", "1s")
 	fails(`--env needs NAME=VALUE`, "--env", "X")
 	fails(`"x" is no address of a page: use a URL such as http://127.0.0.1:9100/metrics, or NAME=URL`, "x")
-	fails(`--output "junit" is not known: use text or json`, "--output", "junit")
+	fails(`--output "xml" is not known: use text, json, github, junit`, "--output", "xml")
 	code, stdout, _ := command(t, "record", "--help")
 	assert.Equal(t, exitFine, code)
 	assert.Contains(t, stdout, "Examples:")

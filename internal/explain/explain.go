@@ -220,5 +220,5 @@ func (e *explainer) explain(ctx context.Context, o Options) (out *Explanation, e
 
 // Arrives says whether something of what was asked for is scraped or delivered.
 func (e *Explanation) Arrives() bool {
-	return slices.ContainsFunc(e.Ways, func(w Way) bool { return w.Outcome == Scraped || w.Outcome == Delivered })
+	return slices.ContainsFunc(e.Ways, func(w Way) bool { return w.arrives() })
 }
