@@ -265,7 +265,11 @@ func loadRevision(ctx context.Context, name string) (*configfile.File, error) {
 	cmd := exec.CommandContext(ctx, "git", "cat-file", "blob", revision+":"+path) //nolint:gosec // the user names the revision, which cannot be an option: cat-file takes what follows the type as an object
 	cmd.Stdout, cmd.Stderr = &text, &wrong
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s: git: %s: check the revision and the path", name, strings.TrimSpace(wrong.String()+" "+err.Error()))
+		why := strings.Join(strings.Fields(wrong.String()), " ") // what git says has several lines
+		if why == "" {
+			why = err.Error()
+		}
+		return nil, fmt.Errorf("%s: git: %s: check the revision and the path", name, why)
 	}
 	return configfile.Parse(name, text.Bytes())
 }

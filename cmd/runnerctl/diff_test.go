@@ -73,6 +73,16 @@ func TestDiffWithARevision(t *testing.T) {
 	require.Equal(t, exitFine, code, stderr)
 	assert.Contains(t, stdout, "job changed from a to b: 6 series")
 
+	t.Run("outside of a repository", func(t *testing.T) {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(dir))
+		require.NoError(t, os.WriteFile("scene.yaml", []byte("scene: {}\n"), 0o600))
+		code, _, stderr := inVirtualTime(t, "diff", "git:HEAD:config.yaml", "config.yaml", "--scene", "scene.yaml")
+		assert.Equal(t, exitFailed, code)
+		assert.Regexp(t, `^runnerctl: git:HEAD:config\.yaml: git: fatal: not a git repository[^\n]*: check the revision and the path\n$`, stderr)
+		assert.NotContains(t, stderr, "exit status")
+	})
 	for _, bad := range []string{"git:HEAD", "git:HEAD:nothing.yaml", "git:nowhere:config.yaml", "git:--help:config.yaml"} {
 		code, _, stderr := inVirtualTime(t, "diff", bad, "config.yaml", "--scene", "scene.yaml")
 		assert.Equal(t, exitFailed, code)
