@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -61,7 +62,7 @@ The rules, with examples, are in docs/lint-rules.md; --list shows them in short.
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opts.output, "output", "text", "text, json, github (workflow commands) or junit")
+	flags.StringVar(&opts.output, "output", "text", "text, json, github (workflow commands) or junit; with --list text or json")
 	flags.BoolVar(&opts.fix, "fix", false, "write to the files what can be mended safely, and say what that was")
 	flags.BoolVar(&opts.list, "list", false, "list the rules")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
@@ -71,9 +72,15 @@ The rules, with examples, are in docs/lint-rules.md; --list shows them in short.
 
 func (o *lintOptions) check() error {
 	if !o.list {
+		if o.fix && slices.Contains(o.files, stdinPath) {
+			return errors.New("--fix cannot write to standard input: name a file")
+		}
 		return report.CheckFormat(o.output)
 	}
-	return checkOutput(o.output)
+	if err := checkOutput(o.output); err != nil {
+		return fmt.Errorf("--list: %w", err)
+	}
+	return nil
 }
 
 func lintRun(ctx context.Context, o *lintOptions) error {
@@ -140,9 +147,6 @@ func (o *lintOptions) load(path string) (*configfile.File, error) {
 
 // mend writes a file with its safe fixes, and says on the side what they were.
 func (o *lintOptions) mend(path string, f *configfile.File) (*configfile.File, error) {
-	if path == stdinPath {
-		return nil, errors.New("--fix cannot write to standard input: name a file")
-	}
 	mended, done := lint.Fix(f)
 	if len(done) == 0 {
 		return f, nil

@@ -107,7 +107,7 @@ func TestLintStdin(t *testing.T) {
 	assert.Equal(t, exitBroken, code)
 	assert.Contains(t, out, "<stdin>:5:88: error: ")
 	_, out = lintStdin(badConfig, "--fix")
-	assert.Contains(t, out, "--fix cannot write to standard input: name a file")
+	assert.Equal(t, "--fix cannot write to standard input: name a file", out)
 }
 
 func TestLintList(t *testing.T) {
@@ -130,6 +130,8 @@ func TestLintErrors(t *testing.T) {
 	}{
 		"no file":      {nil, "runnerctl lint needs a file: runnerctl lint FILE... [flags]"},
 		"output":       {[]string{"x", "--output", "yaml"}, `--output "yaml" is not known: use text, json, github, junit`},
+		"list as":      {[]string{"--list", "--output", "github"}, `--list: --output "github" is not known: use text or json`},
+		"fix of stdin": {[]string{"--fix", "/nowhere.yaml", "-"}, "--fix cannot write to standard input: name a file"},
 		"missing":      {[]string{"/nowhere.yaml"}, "stat /nowhere.yaml: no such file or directory: name a file, a folder with some, or a pattern"},
 		"no match":     {[]string{empty + "/*.yaml"}, empty + "/*.yaml: no file matches"},
 		"bad glob":     {[]string{"[x"}, "[x: syntax error in pattern: a glob has *, ? and [a-z]"},
