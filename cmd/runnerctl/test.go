@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -34,6 +37,9 @@ type testOptions struct {
 	wanted     float64 // of coverage, in percent
 	configFile *configfile.File
 }
+
+// anyCoverage is the percentage of --coverage without one.
+const anyCoverage = "0"
 
 func newCmdTest(s streams, runF func(context.Context, *testOptions) error) *cobra.Command {
 	opts := &testOptions{streams: s}
@@ -88,7 +94,7 @@ An empty expect is filled in by --update. A scene is written by hand, or by runn
 	flags.StringVar(&opts.config, "config", "", "the configuration to be tested, instead of those that the files name")
 	flags.StringVar(&opts.match, "run", "", "only cases whose name matches this regular expression")
 	flags.StringVar(&opts.coverage, "coverage", "", "say which jobs, relabel rules and scope entries no case exercises; with a number, fail below that percentage")
-	flags.Lookup("coverage").NoOptDefVal = "0"
+	flags.Lookup("coverage").NoOptDefVal = anyCoverage
 	flags.BoolVar(&opts.update, "update", false, "write what is delivered into the files, in place of what is expected, after showing the difference")
 	flags.BoolVar(&opts.watch, "watch", false, "run again whenever a test file, a configuration, a manifest or a page changes")
 	flags.BoolVarP(&opts.verbose, "verbose", "v", false, "list every case")
@@ -120,6 +126,22 @@ func (o *testOptions) complete() (err error) {
 		o.wanted, err = strconv.ParseFloat(strings.TrimSuffix(o.coverage, "%"), 64)
 		if err != nil || !(o.wanted >= 0 && o.wanted <= 100) {
 			return fmt.Errorf("--coverage %q is no percentage: use a number from 0 to 100", o.coverage)
+		}
+	}
+	return o.checkPercentage()
+}
+
+// checkPercentage finds the percentage of `--coverage 100`, which is a file for all that the flag knows.
+func (o *testOptions) checkPercentage() error {
+	if o.coverage != anyCoverage {
+		return nil
+	}
+	for _, arg := range o.args {
+		if _, err := strconv.ParseFloat(strings.TrimSuffix(arg, "%"), 64); err != nil {
+			continue
+		}
+		if _, err := os.Stat(arg); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no file %s: the percentage follows --coverage behind an equals sign: --coverage=%s", arg, arg)
 		}
 	}
 	return nil

@@ -159,6 +159,8 @@ func TestTestCannotRun(t *testing.T) {
 		"would never end":                             {at("web_test.yaml"), "--watch", "--update"},
 		"none.yaml: no such file or directory":        {at("web_test.yaml"), "--config", at("none.yaml")},
 		"page.prom:1:1: is a single value":            {at("web_test.yaml"), "--config", at("page.prom")},
+		"an equals sign: --coverage=100\n":            {at("web_test.yaml"), "--coverage", "100"},
+		"1:1: this is a configuration, and no test":   {at("prometheus.yaml")},
 	} {
 		code, out, errs := inVirtualTime(t, append([]string{"test"}, args...)...)
 		assert.Equal(t, exitFailed, code, args)

@@ -189,6 +189,9 @@ type parsing struct {
 }
 
 func (p *parsing) file(root *yaml.Node) error {
+	if configfile.Get(root, "cases") == nil && p.isConfig() {
+		return p.errorAt(root, "this is a configuration, and no test file: give it with --config, and the test file in its place")
+	}
 	var cases *yaml.Node
 	err := p.fields(root, "a test file", map[string]reader{
 		"config": func(_, value *yaml.Node) error { return p.config(value) },
@@ -232,6 +235,12 @@ func (p *parsing) file(root *yaml.Node) error {
 		p.Cases = append(p.Cases, *c)
 		return nil
 	})
+}
+
+// isConfig says whether the text is what is to be tested, and not a test.
+func (p *parsing) isConfig() bool {
+	_, err := configfile.Parse(p.Name, p.yaml.Text)
+	return err == nil
 }
 
 // each reads the items of a list, all of them also when some are wrong.
