@@ -233,6 +233,9 @@ scene:
 cases:
 - {name: different, expect: {series: {'x{a="b"}': 1}, labels: {match: x, lack: [token]}, promql: {x: 3}}}
 - {name: empty, expect: {series: {}}}
+- name: block
+  expect:
+- {name: whole, expect: {}}
 `})
 	r := run(t, load(t, dir), Options{})
 	require.True(t, r.Suite.Failed())
@@ -244,8 +247,32 @@ cases:
 	written := string(updates[0].After)[strings.Index(string(updates[0].After), "cases:"):]
 	assert.NotContains(t, written, token[:20])
 	assert.Contains(t, written, `'y{instance="10.0.0.1:80", job="web", ...}': 2`)
-	_, err = Parse(filepath.Join(dir, "x_test.yaml"), updates[0].After)
+	assert.NotContains(t, written, "'x{instance=\"10.0.0.1:80\", job=\"web\", ...}'", "it would select two series")
+	assert.Equal(t, 3, strings.Count(written, "# Only what looks like a secret tells these apart. Expect their number under count: 'x{instance=\"10.0.0.1:80\", job=\"web\"}': 2\n"), written)
+	f, err := Parse(filepath.Join(dir, "x_test.yaml"), updates[0].After)
 	require.NoError(t, err)
+	assert.Equal(t, []string{"different", "+empty", "+block", "+whole"}, names(run(t, []*File{f}, Options{})))
+}
+
+// Nothing can be written that would select one of them.
+func TestOnlySecretsTellApart(t *testing.T) {
+	token := "ghp_" + strings.Repeat("a1", 18)
+	drop := "    metric_relabel_configs: [{action: keep, source_labels: [__name__], regex: x}]\n"
+	dir := folder(t, map[string]string{"c.yaml": webConfig + drop, "x_test.yaml": `config: c.yaml
+scene:
+  pages: {"10.0.0.1:80/metrics": {text: "x{token=\"` + token + `\"} 1\nx{a=\"b\"} 1\nx{a=\"b\",token=\"` + token + `\"} 1\n"}}
+cases: [{name: empty, expect: {}}]
+`})
+	updates, err := run(t, load(t, dir), Options{}).Updates()
+	require.NoError(t, err)
+	require.Len(t, updates, 1)
+	written := string(updates[0].After)
+	assert.Contains(t, written, `'x{a="b", instance="10.0.0.1:80", job="web"}': 1`, "no further label is allowed")
+	assert.Contains(t, written, `under count: 'x{instance="10.0.0.1:80", job="web"}': 3`, "it selects those with a as well")
+	assert.Contains(t, written, `'x{a="b", instance="10.0.0.1:80", job="web"}': 2`)
+	f, err := Parse(filepath.Join(dir, "x_test.yaml"), updates[0].After)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"+empty"}, names(run(t, []*File{f}, Options{})))
 }
 
 func TestCoverageOfNothingThatRan(t *testing.T) {

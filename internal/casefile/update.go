@@ -3,6 +3,7 @@
 package casefile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+	"github.com/kubiyabot/otelcol-runner/internal/scrapetest"
 	"github.com/kubiyabot/otelcol-runner/internal/secrets"
 )
 
@@ -216,13 +218,15 @@ const maxFilled = 1000
 type filling struct {
 	series  [][2]string // selector and value
 	targets string      // empty where only series are wanted
+	// left are series of which none can be selected, since only what looks like a secret tells them apart: a selector of all, and how many.
+	left [][2]string
 }
 
 func (a *filling) equal(b *filling) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.targets == b.targets && slices.Equal(a.series, b.series)
+	return a.targets == b.targets && slices.Equal(a.series, b.series) && slices.Equal(a.left, b.left)
 }
 
 // nothingYet is the check of an expectation that waits to be filled in: with every series but those that Prometheus adds to a scrape (up is
@@ -230,24 +234,65 @@ func (a *filling) equal(b *filling) bool {
 func nothingYet(whole bool) func(*view) verdict {
 	return func(v *view) verdict {
 		fill, known := &filling{}, map[string]bool{}
-		for _, s := range v.result.Live(v.at) {
-			if !strings.HasPrefix(s.Labels.Get(model.MetricNameLabel), "scrape_") {
-				selector := selectorText(s.Labels)
-				if known[selector] {
-					continue // only what looks like a secret tells them apart
-				}
-				known[selector] = true
-				fill.series = append(fill.series, [2]string{selector, sampleText(&s.Samples[len(s.Samples)-1])})
+		live := v.result.Live(v.at)
+		var open [][2]string
+		for _, s := range live {
+			if strings.HasPrefix(s.Labels.Get(model.MetricNameLabel), "scrape_") {
+				continue
 			}
+			one := [2]string{selectorText(s.Labels), sampleText(&s.Samples[len(s.Samples)-1])}
+			switch {
+			case known[one[0]]: // only what looks like a secret tells them apart
+			case strings.HasSuffix(one[0], ellipsisEnd):
+				open = append(open, one)
+			default:
+				fill.series = append(fill.series, one)
+			}
+			known[one[0]] = true
 		}
-		if len(fill.series) > maxFilled {
-			return verdict{message: fmt.Sprintf("nothing is expected yet, and %d series are delivered, too many to be filled in by --update: expect some of them", len(fill.series))}
+		if n := len(fill.series) + len(open); n > maxFilled {
+			return verdict{message: fmt.Sprintf("nothing is expected yet, and %d series are delivered, too many to be filled in by --update: expect some of them", n)}
 		}
+		for _, one := range open {
+			fill.add(one, live)
+		}
+		if len(fill.series) == 0 && len(fill.left) > 0 {
+			return verdict{message: "nothing is expected yet, and only what looks like a secret tells the series apart, which --update does not write: expect their number under count"}
+		}
+		slices.SortFunc(fill.series, func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
 		if whole {
 			fill.targets = v.targetSummary()
 		}
 		return verdict{message: "nothing is expected yet: --update fills in what is delivered", fill: fill}
 	}
+}
+
+// add adds a series with an open selector, unless the selector selects another one as well.
+func (a *filling) add(one [2]string, live []scrapetest.Series) {
+	s, err := parseSelector(one[0])
+	if err != nil {
+		return // a name that no selector has
+	}
+	n := 0
+	for i := range live {
+		if s.matches(live[i].Labels) {
+			n++
+		}
+	}
+	if n == 1 {
+		a.series = append(a.series, one)
+		return
+	}
+	a.left = append(a.left, [2]string{strings.TrimSuffix(strings.TrimSuffix(one[0], ellipsisEnd), ", ") + "}", strconv.Itoa(n)})
+}
+
+// comments say what is left out, each with an indentation.
+func (a *filling) comments(indent string) string {
+	var b strings.Builder
+	for _, one := range a.left {
+		b.WriteString("\n" + indent + "# Only what looks like a secret tells these apart. Expect their number under count: " + singleQuoted(one[0]) + ": " + one[1])
+	}
+	return b.String()
 }
 
 func (v *view) targetSummary() string {
@@ -260,24 +305,27 @@ func (v *view) targetSummary() string {
 	return text + "}"
 }
 
+// ellipsisEnd is how an open selector ends.
+const ellipsisEnd = "...}"
+
 // selectorText writes labels as a selector for them. A label that looks like a secret does not get into a file: the selector is open
 // for it.
 func selectorText(ls labels.Labels) string {
 	var parts []string
-	name, further := "", ""
+	name, open := "", false
 	ls.Range(func(l labels.Label) {
 		if isPlainName(l) {
 			name = l.Value
 			return
 		}
 		if secrets.Find(l.Value) != "" {
-			further = "..."
+			open = true
 			return
 		}
 		parts = append(parts, labelName(l.Name)+"="+strconv.Quote(l.Value))
 	})
-	if further != "" {
-		parts = append(parts, further)
+	if open {
+		return name + "{" + strings.Join(append(parts, ellipsisEnd), ", ")
 	}
 	return name + "{" + strings.Join(parts, ", ") + "}"
 }
@@ -292,7 +340,8 @@ func (f *File) fill(e *expectation, fill *filling) ([]configfile.Edit, error) {
 	if !found {
 		return nil, nil
 	}
-	text := " " + fill.flow()
+	line := f.yaml.Line(e.at.Line)
+	text := " " + fill.flow(line[:len(line)-len(strings.TrimLeft(line, " "))])
 	if !e.inFlow {
 		text = fill.block(strings.Repeat(" ", e.at.Column+1))
 	}
@@ -318,16 +367,26 @@ func (a *filling) block(indent string) string {
 	if b.Len() == 0 {
 		return " {}"
 	}
-	return b.String()
+	return b.String() + a.comments(indent)
 }
 
-// flow writes a filling within a flow mapping.
-func (a *filling) flow() string {
+// maxInline is how long a filling in one line may be, in bytes.
+const maxInline = 100
+
+// flow writes a filling within a flow mapping, of which the line has an indentation. What is long, or needs comments, gets a line for each
+// series.
+func (a *filling) flow(indent string) string {
 	parts := make([]string, len(a.series))
+	length := 0
 	for i, s := range a.series {
 		parts[i] = singleQuoted(s[0]) + ": " + valueText(s[1])
+		length += len(parts[i])
 	}
 	series := "{" + strings.Join(parts, ", ") + "}"
+	if length > maxInline || len(a.left) > 0 {
+		deeper := "\n" + indent + "    "
+		series = "{" + a.comments(indent+"    ") + deeper + strings.Join(parts, ","+deeper) + "\n" + indent + "  }"
+	}
 	if a.targets == "" {
 		return series
 	}
