@@ -277,25 +277,10 @@ func deliver(ctx context.Context, engine *scrapetest.Engine, file *configfile.Fi
 		return nil, 0, err
 	}
 	if at == 0 {
-		if at, err = twoIntervals(config); err != nil {
-			return nil, 0, err
-		}
+		at = 2 * config.LongestInterval()
 	}
 	result, err := engine.Run(ctx, config, s, at)
 	return result, at, err
-}
-
-// twoIntervals is twice the longest interval of a configuration.
-func twoIntervals(config *scrapetest.Config) (time.Duration, error) {
-	jobs, err := config.Jobs()
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", config.File.Name, err)
-	}
-	longest := time.Duration(0)
-	for _, job := range jobs {
-		longest = max(longest, time.Duration(job.Scrape.ScrapeInterval))
-	}
-	return 2 * longest, nil
 }
 
 // createFile writes a new file. An error names it.

@@ -169,11 +169,7 @@ func (o *diffOptions) deliver(ctx context.Context, s *scene.Scene) (sides [2]con
 			return sides, err
 		}
 		if o.at == 0 {
-			long, err := twoIntervals(configs[i])
-			if err != nil {
-				return sides, err
-			}
-			at = max(at, long)
+			at = max(at, 2*configs[i].LongestInterval())
 		}
 	}
 	engine := scrapetest.New(o.streams.clock)

@@ -18,8 +18,8 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 		Example: `  runnerctl demo
   runnerctl lint configs
   runnerctl test --coverage configs/tests
-  runnerctl explain configs/collector.yaml --scene configs/tests/runner.scene.yaml --target tool-manager
-  runnerctl diff old.yaml new.yaml --scene configs/tests/runner.scene.yaml
+  runnerctl explain configs/collector.yaml --scene configs/tests/runner.scene.yaml --target '{app="tool-manager"}'
+  runnerctl diff git:HEAD:configs/collector.yaml configs/collector.yaml --scene configs/tests/runner.scene.yaml
   runnerctl log stat /var/lib/otelcol-runner/log`,
 		SilenceErrors: true,
 		SilenceUsage:  true,

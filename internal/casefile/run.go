@@ -248,19 +248,11 @@ func (r *runner) deliver(ctx context.Context, g *group) (*view, []time.Duration,
 	if err != nil {
 		return nil, nil, err
 	}
-	jobs, err := config.Jobs()
-	if err != nil {
-		return nil, nil, err
-	}
-	longest := time.Duration(0)
-	for _, j := range jobs {
-		longest = max(longest, time.Duration(j.Scrape.ScrapeInterval))
-	}
 	times := make([]time.Duration, len(g.cases))
 	for i, c := range g.cases {
 		times[i] = c.at
 		if c.at < 0 {
-			times[i] = longest
+			times[i] = config.LongestInterval()
 		}
 	}
 	result, err := r.engine.Run(ctx, config, g.scene, times...)

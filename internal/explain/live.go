@@ -82,11 +82,7 @@ func Live(ctx context.Context, engine *scrapetest.Engine, file *configfile.File,
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := c.Jobs()
-	if err != nil {
-		return nil, err
-	}
-	spec := all.scene(jobs, env)
+	spec := all.scene(c.Jobs(), env)
 	if n := len(all.active); n > maxFetched {
 		notes = append(notes, fmt.Sprintf("only the first %d of %d targets are asked for their pages", maxFetched, n))
 	}

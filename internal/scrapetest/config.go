@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
 	commonconfig "github.com/prometheus/common/config"
@@ -33,6 +34,7 @@ type Config struct {
 	exporters  map[component.ID]*confmap.Conf
 	connectors map[component.ID]*confmap.Conf
 	pipelines  []pipeline
+	jobs       []Job
 }
 
 // pipeline is a pipeline of metrics that something scrapes for.
@@ -169,8 +171,15 @@ func components(conf *confmap.Conf, section string) (map[component.ID]*confmap.C
 // check makes the configuration of everything that a pipeline needs, so that what the collector would refuse is refused here.
 func (c *Config) check(p *pipeline) error {
 	for _, id := range p.receivers {
-		if _, err := c.receiver(id); err != nil {
+		if slices.ContainsFunc(c.jobs, func(j Job) bool { return j.Receiver == id.String() }) {
+			continue // of another pipeline as well
+		}
+		cfg, err := c.receiver(id)
+		if err != nil {
 			return err
+		}
+		for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
+			c.jobs = append(c.jobs, Job{Receiver: id.String(), Name: sc.JobName, Scrape: sc})
 		}
 	}
 	for _, id := range p.processors {
@@ -254,26 +263,16 @@ func refusal(err error) error {
 	return fmt.Errorf("Prometheus refuses it: %s: `runnerctl lint` says where", strings.TrimPrefix(message, "; ")) //nolint:staticcheck // a name
 }
 
-// Jobs are the scrape configurations, with Prometheus's defaults filled in, by receiver, in the order of the file.
-func (c *Config) Jobs() ([]Job, error) {
-	var jobs []Job
-	seen := map[component.ID]bool{}
-	for i := range c.pipelines {
-		for _, id := range c.pipelines[i].receivers {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			cfg, err := c.receiver(id)
-			if err != nil {
-				return nil, err
-			}
-			for _, sc := range cfg.PrometheusConfig.ScrapeConfigs {
-				jobs = append(jobs, Job{Receiver: id.String(), Name: sc.JobName, Scrape: sc})
-			}
-		}
+// Jobs are the scrape configurations, with Prometheus's defaults filled in, by receiver, in the order of the file. They must not be changed.
+func (c *Config) Jobs() []Job { return c.jobs }
+
+// LongestInterval is the longest scrape interval of all jobs.
+func (c *Config) LongestInterval() time.Duration {
+	longest := time.Duration(0)
+	for _, job := range c.jobs {
+		longest = max(longest, time.Duration(job.Scrape.ScrapeInterval))
 	}
-	return jobs, nil
+	return longest
 }
 
 // Job is one scrape configuration.

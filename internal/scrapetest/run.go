@@ -51,7 +51,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 	}
 	defer r.proxy.close()
 	if len(times) == 0 {
-		times = []time.Duration{longestInterval(r.jobs)}
+		times = []time.Duration{c.LongestInterval()}
 	}
 	r.times = slices.Compact(slices.Sorted(slices.Values(times)))
 	if first, last := r.times[0], r.times[len(r.times)-1]; first < 0 || last > maxTime {
@@ -62,10 +62,7 @@ func (e *Engine) Run(ctx context.Context, c *Config, s *scene.Scene, times ...ti
 
 // prepare discovers what there is in each state of a scene. The proxy of what it returns has to be closed.
 func (e *Engine) prepare(ctx context.Context, c *Config, s *scene.Scene) (_ *run, err error) {
-	jobs, err := c.Jobs()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.File.Name, err)
-	}
+	jobs := c.Jobs()
 	p, err := startProxy()
 	if err != nil {
 		return nil, err
@@ -146,14 +143,6 @@ func pageOf(state *scene.State, address string) (page scene.Page, found bool) {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return state.Page(u.Hostname(), port, u.RequestURI())
-}
-
-func longestInterval(jobs []Job) time.Duration {
-	longest := time.Duration(0)
-	for _, job := range jobs {
-		longest = max(longest, time.Duration(job.Scrape.ScrapeInterval))
-	}
-	return longest
 }
 
 // run is one run.

@@ -134,10 +134,7 @@ func (r *runner) run(ctx context.Context, c configuration, s *scene.Scene) (stri
 	if err != nil {
 		return "", err
 	}
-	jobs, err := config.Jobs()
-	if err != nil {
-		return "", err
-	}
+	jobs := config.Jobs()
 	own := *s
 	own.States = slices.Clone(s.States)
 	own.States[0].Targets = discovered(jobs)
