@@ -5,10 +5,10 @@
 // and one JSON object as its last line, and exits 1 when the promise does not hold.
 //
 // Both sides scrape the same targets, a process of their own that sends what a runner's components send: protobuf and OpenMetrics,
-// compressed, and the text of kube-state-metrics, which is not. The sides run one at a time, in rounds, in an order that alternates, so
-// that what else the machine does meets both alike. CPU is user and system time of the whole collector from /proc, after a
-// warm-up, divided by the samples that the targets have exposed meanwhile. What the collector takes at rest, some 1 % of a core, is in it
-// on both sides: the default interval is short, so that it is about scraping.
+// compressed, and the text of kube-state-metrics, which is not. Both sides run at once, so that what else the machine does meets both
+// alike, and are started anew for each round. CPU is user and system time of the whole collector from /proc, after a warm-up, divided by the
+// samples that it has been sent meanwhile. What a collector takes at rest, some 1 % of a core, is in it on both sides: the default
+// interval is short, so that it is about scraping.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -127,21 +128,15 @@ type bench struct {
 // measureAll runs both sides once a round. The result has the rounds of each side.
 func (b *bench) measureAll(ctx context.Context) (map[string][]measurement, error) {
 	measured := map[string][]measurement{}
-	left := len(sides) * b.rounds
 	for round := range b.rounds {
-		order := slices.Clone(sides)
-		if round%2 == 1 {
-			slices.Reverse(order)
+		fmt.Fprintf(os.Stderr, "round %d of %d (%s left)\n", round+1, b.rounds, time.Duration(b.rounds-round)*(b.warmUp+b.measure))
+		ms, err := b.round(ctx, filepath.Join(b.dir, strconv.Itoa(round)))
+		if err != nil {
+			return nil, err
 		}
-		for _, side := range order {
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s (%s left)\n", round+1, b.rounds, titles[side], time.Duration(left)*(b.warmUp+b.measure))
-			m, err := b.measureSide(ctx, side, filepath.Join(b.dir, fmt.Sprintf("%s-%d", side, round)))
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", titles[side], err)
-			}
-			left--
-			measured[side] = append(measured[side], m)
-			fmt.Fprintf(os.Stderr, "  %.3f us of CPU an exposed sample, %.0f %% of a core, %.0f MiB\n", m.cpuOfSample(), m.share(), m.rss)
+		for i, side := range sides {
+			measured[side] = append(measured[side], ms[i])
+			fmt.Fprintf(os.Stderr, "  %s: %.3f us of CPU an exposed sample, %.0f %% of a core, %.0f MiB\n", titles[side], ms[i].cpuOfSample(), ms[i].share(), ms[i].rss)
 		}
 	}
 	return measured, nil

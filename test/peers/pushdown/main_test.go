@@ -36,7 +36,7 @@ func TestPages(t *testing.T) {
 		defer server.Close()
 		bodies := map[string]bool{}
 		for range steps {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/"+sideWith+metricsPath, http.NoBody)
 			require.NoError(t, err)
 			resp, err := http.DefaultClient.Do(req) // takes gzip apart
 			require.NoError(t, err)
@@ -55,7 +55,8 @@ func TestPages(t *testing.T) {
 			}
 		}
 		assert.Len(t, bodies, steps, "values change")
-		assert.Equal(t, int64(steps), s.scrapes.Load())
+		assert.Equal(t, int64(steps), s.scrapes[sideWith].Load())
+		assert.Zero(t, s.scrapes[sideWithout].Load())
 	}
 	f(pythonKind, components/2, func(step int) *page { return component("tool-manager", seriesPerComponent, step) })
 	f(goKind, components/2, func(step int) *page { return component("agent-manager", seriesPerComponent, step) })

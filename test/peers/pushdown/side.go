@@ -52,10 +52,10 @@ var overlay string
 
 // settings are what overlay.yaml is rendered from.
 type settings struct {
-	URL, Dir, Telemetry, Health, Profile string
-	Interval                             time.Duration
-	Pushdown                             bool
-	Targets                              []exposed
+	Side, URL, Dir, Telemetry, Health, Profile string
+	Interval                                   time.Duration
+	Pushdown                                   bool
+	Targets                                    []exposed
 }
 
 // measurement is one side in one round: what the collector has used and done while it was measured.
@@ -63,7 +63,7 @@ type measurement struct {
 	cpu, elapsed time.Duration
 	rss          float64 // MiB, at the end
 	exposed      float64 // samples, by the targets' own count
-	received     float64 // samples that came out of the scrape, without what Prometheus adds
+	received     float64 // points that came out of the receiver, without what Prometheus adds
 	kept         float64 // points that left the processor, without those
 }
 
@@ -73,55 +73,70 @@ func (m measurement) cpuOfSample() float64 { return m.cpu.Seconds() * 1e6 / m.ex
 // share is in per cent of one core.
 func (m measurement) share() float64 { return 100 * m.cpu.Seconds() / m.elapsed.Seconds() }
 
-// measureSide starts a collector, lets it warm up, and measures it.
-func (b *bench) measureSide(ctx context.Context, side, dir string) (m measurement, err error) {
-	if err := os.Mkdir(dir, 0o750); err != nil {
-		return m, err
-	}
-	s := settings{
-		URL: "http://" + b.targets.info.Sink, Dir: dir, Interval: b.interval, Pushdown: side == sideWith, Targets: b.targets.info.Targets,
-	}
-	for _, address := range []*string{&s.Telemetry, &s.Health, &s.Profile} {
-		if *address, err = freeAddress(ctx); err != nil {
-			return m, err
-		}
-	}
+// round starts both collectors, lets them warm up, and measures them. The result is in the order of sides.
+func (b *bench) round(ctx context.Context, dir string) (measured []measurement, err error) {
 	warm := time.Now().Add(b.warmUp)
-	c, err := startCollector(ctx, s)
-	if err != nil {
-		return m, err
+	var running []*collector
+	defer func() {
+		for _, c := range running {
+			err = errors.Join(err, c.stop(), os.RemoveAll(c.settings.Dir))
+		}
+	}()
+	for _, side := range sides {
+		c, err := b.start(ctx, side, dir+"-"+side)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", titles[side], err)
+		}
+		running = append(running, c)
 	}
-	defer func() { err = errors.Join(err, c.stop(), os.RemoveAll(dir)) }()
 	if err := wait(ctx, time.Until(warm)); err != nil {
-		return m, err
+		return nil, err
 	}
 	if b.profile != "" {
-		profiled := make(chan error, 1)
-		go func() {
-			profiled <- saveProfile(ctx, s.Profile, fmt.Sprintf("%s-%s.cpu.pprof", b.profile, side), b.measure)
-		}()
-		defer func() { err = errors.Join(err, <-profiled) }()
+		profiled := make(chan error, len(running))
+		for _, c := range running {
+			go func() {
+				profiled <- saveProfile(ctx, c.settings.Profile, fmt.Sprintf("%s-%s.cpu.pprof", b.profile, c.settings.Side), b.measure)
+			}()
+			defer func() { err = errors.Join(err, <-profiled) }()
+		}
 	}
-	before, err := b.read(ctx, c, s)
+	before, err := b.readAll(ctx, running)
 	if err != nil {
-		return m, fmt.Errorf("%w\n%s", err, c.tail())
+		return nil, err
 	}
 	if err := wait(ctx, b.measure); err != nil {
-		return m, err
+		return nil, err
 	}
-	after, err := b.read(ctx, c, s)
+	after, err := b.readAll(ctx, running)
 	if err != nil {
-		return m, fmt.Errorf("%w\n%s", err, c.tail())
-	}
-	m = measurement{
-		cpu: after.cpu - before.cpu, elapsed: after.at.Sub(before.at), rss: after.rss,
-		exposed: after.exposed - before.exposed, received: after.received - before.received, kept: after.kept - before.kept,
+		return nil, err
 	}
 	want := float64(b.targets.info.Series) * b.measure.Seconds() / b.interval.Seconds()
-	if math.Abs(m.exposed-want) > maxShortfall*want {
-		return m, fmt.Errorf("%.0f samples were scraped and not %.0f: the machine was too busy", m.exposed, want)
+	for i := range running {
+		m := after[i].since(&before[i])
+		if math.Abs(m.exposed-want) > maxShortfall*want {
+			return nil, fmt.Errorf("%s: %.0f samples were scraped and not %.0f: the machine was too busy", titles[sides[i]], m.exposed, want)
+		}
+		measured = append(measured, m)
 	}
-	return m, nil
+	return measured, nil
+}
+
+func (b *bench) start(ctx context.Context, side, dir string) (*collector, error) {
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		return nil, err
+	}
+	s := settings{
+		Side: side, URL: "http://" + b.targets.info.Sink, Dir: dir, Interval: b.interval, Pushdown: side == sideWith, Targets: b.targets.info.Targets,
+	}
+	for _, address := range []*string{&s.Telemetry, &s.Health, &s.Profile} {
+		var err error
+		if *address, err = freeAddress(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return startCollector(ctx, s)
 }
 
 // reading is what has been used and done since the start.
@@ -132,12 +147,32 @@ type reading struct {
 	exposed, received, kept float64
 }
 
-func (b *bench) read(ctx context.Context, c *collector, s settings) (reading, error) {
-	exposed, err := b.targets.exposed(ctx)
+// since is what has been used and done between the two.
+func (r *reading) since(before *reading) measurement {
+	return measurement{
+		cpu: r.cpu - before.cpu, elapsed: r.at.Sub(before.at), rss: r.rss,
+		exposed: r.exposed - before.exposed, received: r.received - before.received, kept: r.kept - before.kept,
+	}
+}
+
+func (b *bench) readAll(ctx context.Context, running []*collector) ([]reading, error) {
+	var all []reading
+	for _, c := range running {
+		r, err := b.read(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", titles[c.settings.Side], err, c.tail())
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func (b *bench) read(ctx context.Context, c *collector) (reading, error) {
+	exposed, err := b.targets.exposed(ctx, c.settings.Side)
 	if err != nil {
 		return reading{}, err
 	}
-	points, err := c.points(ctx, s.Telemetry)
+	points, err := c.points(ctx)
 	if err != nil {
 		return reading{}, err
 	}
@@ -157,9 +192,10 @@ func (b *bench) read(ctx context.Context, c *collector, s settings) (reading, er
 
 // collector is a running side.
 type collector struct {
-	cmd     *exec.Cmd
-	logPath string
-	ended   chan struct{} // closed when it has, and cmd.ProcessState says how
+	settings settings
+	cmd      *exec.Cmd
+	logPath  string
+	ended    chan struct{} // closed when it has, and cmd.ProcessState says how
 }
 
 // startCollector runs the built collector and returns when it is ready. It is killed when the context ends.
@@ -176,7 +212,7 @@ func startCollector(ctx context.Context, s settings) (*collector, error) {
 	if err := os.WriteFile(path, config.Bytes(), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
-	c := &collector{logPath: filepath.Join(s.Dir, "log.txt"), ended: make(chan struct{})}
+	c := &collector{settings: s, logPath: filepath.Join(s.Dir, "log.txt"), ended: make(chan struct{})}
 	log, err := os.Create(c.logPath)
 	if err != nil {
 		return nil, fmt.Errorf("writing a log: %w", err)
@@ -222,8 +258,8 @@ func (c *collector) waitReady(ctx context.Context, url string) error {
 }
 
 // points are the processor's counts by decision and reason, from the collector's own metrics.
-func (c *collector) points(ctx context.Context, address string) (map[string]float64, error) {
-	body, err := get(ctx, "http://"+address+"/metrics")
+func (c *collector) points(ctx context.Context) (map[string]float64, error) {
+	body, err := get(ctx, "http://"+c.settings.Telemetry+metricsPath)
 	if err != nil {
 		return nil, fmt.Errorf("asking the collector: %w", err)
 	}

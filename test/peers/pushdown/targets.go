@@ -26,9 +26,11 @@ import (
 // measured by.
 const roleTargets = "targets"
 
+const metricsPath = "/metrics"
+
 const (
-	components         = 26
-	seriesPerComponent = 3_600
+	components         = 12
+	seriesPerComponent = 8_000
 	pods               = 130
 	steps              = 3 // of the values of a page, which come in turn
 )
@@ -66,11 +68,16 @@ type served struct {
 	kind    kind
 	series  int
 	pages   [steps][]byte
-	scrapes atomic.Int64
+	scrapes map[string]*atomic.Int64 // by side
 }
 
-func (s *served) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	page := s.pages[s.scrapes.Add(1)%steps]
+func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	scrapes := s.scrapes[strings.TrimSuffix(r.URL.Path[1:], metricsPath)]
+	if scrapes == nil {
+		http.NotFound(w, r)
+		return
+	}
+	page := s.pages[scrapes.Add(1)%steps]
 	w.Header().Set("Content-Type", string(s.kind.format))
 	if s.kind.compressed {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -81,7 +88,10 @@ func (s *served) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // newServed encodes the page of each step.
 func newServed(k kind, of func(step int) *page) (*served, error) {
-	s := &served{kind: k}
+	s := &served{kind: k, scrapes: map[string]*atomic.Int64{}}
+	for _, side := range sides {
+		s.scrapes[side] = new(atomic.Int64)
+	}
 	for step := range steps {
 		p := of(step)
 		s.series = p.series
@@ -152,10 +162,10 @@ func serveTargets(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if i.Control, err = serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	if i.Control, err = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		samples := int64(0)
 		for _, s := range all {
-			samples += s.scrapes.Load() * int64(s.series)
+			samples += s.scrapes[r.URL.Path[1:]].Load() * int64(s.series)
 		}
 		_, _ = io.WriteString(w, strconv.FormatInt(samples, 10)) // as above
 	})); err != nil {
@@ -211,9 +221,9 @@ func startTargets(ctx context.Context) (*targets, error) {
 	return t, nil
 }
 
-// exposed returns the samples that have been scraped since the start.
-func (t *targets) exposed(ctx context.Context) (float64, error) {
-	body, err := get(ctx, "http://"+t.info.Control)
+// exposed returns the samples that a side has been sent since the start.
+func (t *targets) exposed(ctx context.Context, side string) (float64, error) {
+	body, err := get(ctx, "http://"+t.info.Control+"/"+side)
 	if err != nil {
 		return 0, fmt.Errorf("asking the targets: %w", err)
 	}
