@@ -270,7 +270,7 @@ func (c *candidate) family(rules []*relabel.Config) []labels.Labels {
 	all := []labels.Labels{}
 	for i := range c.from.Series {
 		one := &c.from.Series[i]
-		if one.Family != c.series.Family && one != c.series {
+		if one != c.series && (one.Family == "" || one.Family != c.series.Family) {
 			continue
 		}
 		ls := one.Labels

@@ -273,7 +273,29 @@ cases: [{name: empty, expect: {}}]
 	f, err := Parse(filepath.Join(dir, "x_test.yaml"), updates[0].After)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"+empty"}, names(run(t, []*File{f}, Options{})))
+
+	// Of nothing but such series nothing is written.
+	dir = folder(t, map[string]string{"c.yaml": withoutUp, "x_test.yaml": `config: c.yaml
+scene:
+  pages: {"10.0.0.1:80/metrics": {text: "x{token=\"` + token + `\"} 1\nx{token=\"` + token[:len(token)-1] + `2\"} 1\n"}}
+cases: [{name: empty, expect: {series: {}}}]
+`})
+	r := run(t, load(t, dir), Options{})
+	assert.Contains(t, text(t, r.Suite), "only what looks like a secret tells the series apart")
+	updates, err = r.Updates()
+	require.NoError(t, err)
+	assert.Empty(t, updates)
 }
+
+// withoutUp delivers what the page has, and of what Prometheus adds only what --update leaves out.
+const withoutUp = `
+receivers:
+  prometheus: {config: {scrape_configs: [{job_name: a, static_configs: [{targets: ["10.0.0.1:80"]}]}]}}
+processors:
+  metrics_transform: {transforms: [{include: up, action: update, new_name: scrape_up}]}
+exporters: {debug: {}}
+service: {pipelines: {metrics: {receivers: [prometheus], processors: [metrics_transform], exporters: [debug]}}}
+`
 
 func TestCoverageOfNothingThatRan(t *testing.T) {
 	dir := folder(t, map[string]string{"c.yaml": strings.Replace(webConfig, "drop", "drip", 1), "x_test.yaml": "config: c.yaml\nscene: {}\ncases: [{name: one, expect: {targets: {kept: 1}}}]\n"})
