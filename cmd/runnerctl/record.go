@@ -65,7 +65,8 @@ What looks like a secret or an e-mail address is never written. Look at the fold
 names of pods and services, addresses and label values are the real ones.
 
 Exit codes: 0 all is recorded; 1 some targets are not, and are listed; 2 there is no recording.`,
-		Example: `  runnerctl record --namespace runner --config collector.yaml --env RUNNER_ORGANIZATION=acme --out scene
+		Example: `  runnerctl record --namespace runner --config configs/collector.yaml --out scene \
+    --env RUNNER_ORGANIZATION=acme --env RUNNER_NAME=prod --env REMOTE_WRITE_URL=http://127.0.0.1/api/v1/write
   runnerctl record --namespace runner --duration 2m --interval 30s --anonymise
   runnerctl record http://127.0.0.1:9100/metrics node-exporter:9100=http://127.0.0.1:9100/metrics`,
 		RunE: func(cmd *cobra.Command, args []string) error {
