@@ -11,7 +11,8 @@ import (
 // Result is what a run counted. Points are the receiver's data points; samples are what they become in Prometheus:
 // a classic histogram is one point and as many samples as it has buckets, plus two.
 type Result struct {
-	// Scraped are the points that came in: Kept and everything in Dropped.
+	// Scraped are the points that came in: Kept and everything in Dropped. What is out of scope by its name is dropped in the scrape
+	// already, and not among them.
 	Scraped int64 `json:"scraped"`
 	// Kept are the points that may leave the cluster.
 	Kept int64 `json:"kept"`
