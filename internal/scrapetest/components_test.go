@@ -3,15 +3,20 @@
 package scrapetest
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protodelim"
 
 	"github.com/kubiyabot/otelcol-runner/internal/configfile"
+	"github.com/kubiyabot/otelcol-runner/internal/scene"
 	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 	"github.com/kubiyabot/otelcol-runner/internal/virtualtime"
 )
@@ -86,4 +91,25 @@ exporters:
   prometheus_remote_write: {endpoint: "http://127.0.0.1:9/"}
 service: {pipelines: {metrics: {receivers: [prometheus], exporters: ` + exporters + `}}}
 `
+}
+
+// The receiver makes whole numbers of the counts of a float histogram, which then do not add up: the exporter refuses it, and that must
+// not go unsaid.
+func TestNotesAboutRefusedSamples(t *testing.T) {
+	var page bytes.Buffer
+	_, err := protodelim.MarshalTo(&page, &dto.MetricFamily{
+		Name: new("a"), Type: dto.MetricType_HISTOGRAM.Enum(),
+		Metric: []*dto.Metric{{Histogram: &dto.Histogram{
+			SampleCountFloat: new(3.0), SampleSum: new(3.0), Schema: new(int32(0)), ZeroThreshold: new(0.001), ZeroCountFloat: new(0.0),
+			PositiveSpan:  []*dto.BucketSpan{{Offset: new(int32(0)), Length: new(uint32(2))}},
+			PositiveCount: []float64{1.5, 1.5},
+		}}},
+	})
+	require.NoError(t, err)
+	c := loadConfig(t, strings.Replace(plainConfigOf(`[durable_remote_write]`), "job_name: a,", "job_name: a, scrape_native_histograms: true,", 1), nil)
+	s, err := (&scene.Spec{Pages: map[string]scene.PageSpec{"10.0.0.1:80/metrics": {Text: page.String(), ContentType: contentTypeProtobuf}}}).Load(".")
+	require.NoError(t, err)
+	r, err := New(virtualtime.FromTest(t)).Run(t.Context(), c, s, 0)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"samples that the exporter refuses, and that are missing here: 1 (native_histogram); it counts them as refused_samples"}, r.Notes)
 }

@@ -92,6 +92,9 @@ func (r *run) notes() []string {
 			notes[note] = true
 		}
 	}
+	for reason, n := range r.delivered.refused {
+		notes[fmt.Sprintf("samples that the exporter refuses, and that are missing here: %d (%s); it counts them as refused_samples", n, reason)] = true
+	}
 	return slices.Sorted(maps.Keys(notes))
 }
 
@@ -103,6 +106,7 @@ var errTooManySamples = fmt.Errorf("more than %d samples: make the run shorter o
 // collection gathers samples by their series.
 type collection struct {
 	series  map[string]*Series
+	refused map[string]int // samples that the exporter's translation has no form for, by its reason
 	samples int
 	key     []byte
 }
@@ -122,6 +126,17 @@ func (c *collection) add(ls labels.Labels, sample Sample) error {
 	}
 	s.Samples = append(s.Samples, sample)
 	return nil
+}
+
+// refuse counts what the translation refuses.
+func (c *collection) refuse(reason string, n int) {
+	if n == 0 {
+		return
+	}
+	if c.refused == nil {
+		c.refused = map[string]int{}
+	}
+	c.refused[reason] += n
 }
 
 // sorted returns all series with a sample up to a time, in milliseconds.

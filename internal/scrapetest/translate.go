@@ -132,7 +132,9 @@ const segmentBytes = 1 << 40
 func (t *durableTranslation) add(ctx context.Context, batches []pmetric.Metrics) error {
 	if err := t.log.Append(ctx, func(b *samplelog.Batch) error {
 		for _, md := range batches {
-			t.translator.Translate(b, md, false)
+			for reason, n := range t.translator.Translate(b, md, false).Refused {
+				t.to.refuse(translate.Reason(reason).String(), n)
+			}
 		}
 		return nil
 	}); err != nil {

@@ -280,7 +280,8 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 		return false
 	}
 	verdict := pointVerdict{samples: int32(pt.samples)} //nolint:gosec // as above
-	if pt.stale {                                       // of a histogram it has no sum in OTLP, and becomes the stale marker of the sum too, as in Prometheus
+	// The stale marker of a histogram has no sum in OTLP, and becomes that of the sum too, as in Prometheus.
+	if pt.stale {
 		verdict.samples = max(verdict.samples, s.samples)
 	}
 	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
