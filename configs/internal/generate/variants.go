@@ -19,6 +19,18 @@ names: escaped
 
 const azureCloudEnv = "  AZURE_CLOUD          AzurePublic or AzureChina, AzureGovernment\n"
 
+const prometheusRefuses = `Prometheus answers 400 to a sample that is out of order, too old or a duplicate with another value: it is found and set aside, the
+rest is stored. A sample is too old when the server has others that are more than an hour newer, or more than its
+out_of_order_time_window: an outage of the collector's network alone ends well, whatever its length.
+`
+
+const bearerEnv = "  BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret\n"
+
+const bearerExtension = `# The file is watched: a new token needs no restart.
+bearertokenauth:
+  filename: ${env:BEARER_TOKEN_FILE}
+`
+
 // variants are the files beside collector.yaml.
 var variants = []variant{
 	{
@@ -221,19 +233,14 @@ Authentication: Thanos has none of its own but the tenant's header; the token is
 Thanos stores what is good in a request and answers 409 for the rest (out of order, too old, bad labels), which is set aside,
 413 to a request that is too large, which is sent in parts, and 429 above the series limit, which is tried again.
 `,
-		env: `  THANOS_TENANT        required  the tenant's ID
-  BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret
-`,
+		env:         "  THANOS_TENANT        required  the tenant's ID\n" + bearerEnv,
 		requiredEnv: []string{"THANOS_TENANT", "BEARER_TOKEN_FILE"},
 		exporter: `# Thanos's tenant (its default header, --receive.tenant-header).
 headers:
   THANOS-TENANT: ${env:THANOS_TENANT}
 `,
-		extension: "bearertokenauth",
-		extensionConfig: `# The file is watched: a new token needs no restart.
-bearertokenauth:
-  filename: ${env:BEARER_TOKEN_FILE}
-`,
+		extension:       "bearertokenauth",
+		extensionConfig: bearerExtension,
 	},
 	{
 		file:     "victoriametrics.yaml",
@@ -244,24 +251,30 @@ Authentication: a token for vmauth in front of it.
 VictoriaMetrics takes out-of-order and duplicate samples; it drops, with a 2xx, samples outside of the retention and series
 above its limits. Rate limits are 503, which is tried again. It does not take remote write 2.0.
 `,
-		env:         "  BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret\n",
-		requiredEnv: []string{"BEARER_TOKEN_FILE"},
-		extension:   "bearertokenauth",
-		extensionConfig: `# The file is watched: a new token needs no restart.
-bearertokenauth:
-  filename: ${env:BEARER_TOKEN_FILE}
-`,
+		env:             bearerEnv,
+		requiredEnv:     []string{"BEARER_TOKEN_FILE"},
+		extension:       "bearertokenauth",
+		extensionConfig: bearerExtension,
 	},
 	{
 		file:     "prometheus.yaml",
 		receiver: "prometheus",
 		about: `A Prometheus server that runs with --web.enable-remote-write-receiver. REMOTE_WRITE_URL ends in /api/v1/write.
 Authentication: none, as Prometheus comes. With web.config.file it asks for a user name and a password: take
-grafana-cloud.yaml then.
-Prometheus answers 400 to a sample that is out of order, too old or a duplicate with another value: it is found and set aside, the
-rest is stored. A sample is too old when the server has others that are more than an hour newer, or more than its
-out_of_order_time_window: an outage of the collector's network alone ends well, whatever its length.
-`,
+grafana-cloud.yaml then; a proxy in front of it may ask for a token: take prometheus-bearer.yaml.
+` + prometheusRefuses,
+	},
+	{
+		file:     "prometheus-bearer.yaml",
+		receiver: "prometheus",
+		about: `A Prometheus server that runs with --web.enable-remote-write-receiver, behind a proxy that asks for a token.
+REMOTE_WRITE_URL is the proxy's and ends in /api/v1/write, for what the proxy passes on.
+Authentication: a token for the proxy. An answer of 401 or 403 is tried again: what is scraped meanwhile waits in the log.
+` + prometheusRefuses,
+		env:             bearerEnv,
+		requiredEnv:     []string{"BEARER_TOKEN_FILE"},
+		extension:       "bearertokenauth",
+		extensionConfig: bearerExtension,
 	},
 	stock,
 }
