@@ -1,0 +1,68 @@
+{{/*
+SPDX-License-Identifier: Apache-2.0
+
+Names and labels.
+
+  common.fullname        .                                     the release's name, or fullnameOverride
+  common.objectName      dict "root" $ "suffix" "otel"         <fullname>-otel; a fullname with "otel" in it stays as it is
+  common.chart           .                                     the value of the label helm.sh/chart
+  common.selectorLabels  dict "root" $ "component" "otel-collector"
+                                                               what selects the pods: it never changes, and holds no version
+  common.labels          dict "root" $ "component" "otel-collector" "version" "0.1.0"
+                                                               what every object carries; version is the chart's appVersion unless given
+  common.podLabels       as common.labels                      the same, and the component as discovery and dashboards know it: for pods and Services
+  common.organization    .                                     organization, global.organization, or a failure that says what to set
+  common.runnerName      .                                     runnerName, global.runnerName, or the release's name
+
+The component is one of those that the collector's scope lists: it becomes the label `app` of series.
+*/}}
+
+{{- define "common.fullname" -}}
+{{- (.Values.fullnameOverride | default .Release.Name) | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "common.objectName" -}}
+{{- $fullname := include "common.fullname" .root -}}
+{{- if contains .suffix $fullname -}}
+{{- $fullname -}}
+{{- else -}}
+{{- printf "%s-%s" ($fullname | trunc (int (sub 62 (len .suffix))) | trimSuffix "-") .suffix -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "common.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "common.selectorLabels" -}}
+app.kubernetes.io/name: {{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "common.labels" -}}
+{{ include "common.selectorLabels" . }}
+app.kubernetes.io/version: {{ .version | default .root.Chart.AppVersion | toString | trunc 63 | quote }}
+app.kubernetes.io/part-of: kubiya-runner
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ include "common.chart" .root }}
+{{- end -}}
+
+{{- define "common.podLabels" -}}
+{{ include "common.labels" . }}
+app.kubernetes.io/kubiya-runner-component: {{ .component }}
+{{- end -}}
+
+{{- define "common.organization" -}}
+{{- $global := .Values.global | default dict -}}
+{{- $organization := .Values.organization | default $global.organization -}}
+{{- if not $organization -}}
+{{- fail "organization is not set: every series carries it. Set global.organization, for example with --set global.organization=acme" -}}
+{{- end -}}
+{{- $organization -}}
+{{- end -}}
+
+{{- define "common.runnerName" -}}
+{{- $global := .Values.global | default dict -}}
+{{- .Values.runnerName | default $global.runnerName | default .Release.Name -}}
+{{- end -}}

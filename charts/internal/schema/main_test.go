@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const charts = "../.."
+
+// The files that are committed are the ones that this command writes.
+func TestSchemasAreUpToDate(t *testing.T) {
+	definitions, err := load(filepath.Join(charts, shared))
+	require.NoError(t, err)
+	sources, err := filepath.Glob(filepath.Join(charts, "*", source))
+	require.NoError(t, err)
+	require.NotEmpty(t, sources)
+	for _, path := range sources {
+		if path == filepath.Join(charts, shared) {
+			continue
+		}
+		want, err := generate(path, definitions)
+		require.NoError(t, err)
+		committed, err := os.ReadFile(filepath.Join(filepath.Dir(path), target))
+		require.NoError(t, err, "run `go generate ./charts`")
+		assert.Equal(t, string(want), string(committed), "%s is not what its source gives: run `go generate ./charts`", path)
+	}
+}
+
+func TestMisspelt(t *testing.T) {
+	f := func(name, typed string, want bool) {
+		t.Helper()
+		assert.Equal(t, want, regexp.MustCompile(misspelt(name)).MatchString(typed), "%s for %s", typed, name)
+	}
+	f("backend", "backand", true)
+	f("backend", "bckend", true)
+	f("backend", "Backend", true)
+	f("backend", "backends", true)
+	f("backend", "bakcend", true)
+	f("imagePullSecrets", "imagePullSecret", true)
+	f("backend", "frontend", false)
+	f("preset", "endpoint", false)
+}
+
+func TestExpandNamesTheReferenceThatIsMissing(t *testing.T) {
+	c := compiler{definitions: map[string]any{}}
+	_, err := c.expand(map[string]any{"properties": map[string]any{"image": map[string]any{"$ref": "imgae"}}}, "")
+	assert.ErrorContains(t, err, "image: $ref: common/schema.yaml has no schema of this name")
+}
+
+func TestDescriptionIsOneLine(t *testing.T) {
+	assert.Equal(t, "How many. Each has its share.", description("# Earlier.\n# -- (int) How many.\n# Each has its share.\n# @default -- none"))
+	assert.Empty(t, description("# A remark."))
+}
