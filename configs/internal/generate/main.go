@@ -2,7 +2,7 @@
 
 // Command generate writes the variants of collector.yaml: a whole file, comments included, for each managed
 // Prometheus. A variant differs from collector.yaml in how it delivers and in nothing else, which this command
-// guarantees by making one from the other. It runs in the folder of collector.yaml (go generate ./configs).
+// guarantees by making one from the other. The chart of the collector gets copies. It runs in the folder of collector.yaml (go generate ./configs).
 package main
 
 import (
@@ -14,7 +14,11 @@ import (
 const source = "collector.yaml"
 
 func main() {
-	if err := run("."); err != nil {
+	err := run(".")
+	if err == nil {
+		err = runChart(".", chartConfigs)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
