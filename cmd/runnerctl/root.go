@@ -20,6 +20,7 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
   runnerctl test --coverage configs/tests
   runnerctl explain configs/collector.yaml --scene configs/tests/runner.scene.yaml --target '{app="tool-manager"}'
   runnerctl diff git:HEAD:configs/collector.yaml configs/collector.yaml --scene configs/tests/runner.scene.yaml
+  runnerctl check delivery --metrics http://127.0.0.1:8888/metrics
   runnerctl log stat /var/lib/otelcol-runner/log`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -29,7 +30,7 @@ Exit codes: 0 all is well; 1 the command found something, such as a promise that
 	addGroup(root, "Before a configuration ships:",
 		newCmdLint(s, lintRun), newCmdTest(s, interruptible(testRun)), newCmdExplain(s, interruptible(explainRun)),
 		newCmdDiff(s, interruptible(diffRun)), newCmdCost(s, interruptible(costRun)), newCmdRecord(s, recordRun))
-	addGroup(root, "What runs:", newCmdDemo(s, demoRun), newCmdLog(s))
+	addGroup(root, "What runs:", newCmdDemo(s, demoRun), newCmdCheck(s), newCmdLog(s))
 	root.AddCommand(newCmdVersion(s))
 	return root
 }

@@ -55,6 +55,10 @@ func backends(t *testing.T, tokens string) map[string]backendCase {
 		"collector.yaml":  {headers: map[string]string{"Authorization": "^$"}},
 		"stock.yaml":      {headers: map[string]string{"Authorization": "^$"}, version: "0.1.0"},
 		"prometheus.yaml": {headers: map[string]string{"Authorization": "^$"}},
+		"prometheus-bearer.yaml": {
+			env:     map[string]string{"BEARER_TOKEN_FILE": token},
+			headers: bearer,
+		},
 		"mimir.yaml": {
 			env:     map[string]string{"MIMIR_TENANT": "acme"},
 			headers: map[string]string{"X-Scope-OrgID": "^acme$"},
@@ -240,6 +244,7 @@ func TestEveryConfigurationStartsAndDelivers(t *testing.T) {
 				case <-time.After(limit):
 					require.FailNow(t, "nothing was delivered")
 				}
+				c.delivers(t)
 			}
 			c.stop(t)
 			api.onlyAskedForWhatIsAllowed(t)

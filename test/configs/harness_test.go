@@ -20,10 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kubiyabot/otelcol-runner/internal/arrival"
 	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 )
 
@@ -156,6 +158,16 @@ func start(t *testing.T, file, ip string, env map[string]string) *collector {
 	require.Eventually(t, healthyOrEnded, limit, 50*time.Millisecond, "not healthy")
 	require.False(t, c.ended(), "the collector ended; is a port of %s in use?", ip)
 	return c
+}
+
+// delivers expects that what runnerctl check delivery goes by says so too, whichever the exporter.
+func (c *collector) delivers(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	report, err := arrival.Check(ctx, arrival.Options{Metrics: []string{"http://" + c.ip + ":8888/metrics"}, Interval: 50 * time.Millisecond})
+	require.NoError(t, err)
+	assert.True(t, report.Delivered(), "%+v", report.Collectors)
 }
 
 func (c *collector) ended() bool {
