@@ -17,6 +17,10 @@ type compiler struct {
 	definitions map[string]any
 	// descriptions are the comments of values.yaml, by the path of the key.
 	descriptions map[string]string
+	// values are the defaults of values.yaml.
+	values map[string]any
+	// old are the keys of previous charts, by the path of their object: a template refuses them with the new key's name.
+	old map[string][]string
 	// hints are the schemas of property names, by the text that stands for each until the rest is indented.
 	hints map[string][]byte
 }
@@ -63,9 +67,15 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 	if _, ok := out["type"]; !ok {
 		out["type"] = "object"
 	}
+	if required := c.required(expanded, path); len(required) > 0 && out["required"] == nil {
+		out["required"] = required
+	}
 	if _, ok := out["additionalProperties"]; !ok {
 		out["additionalProperties"] = false
-		placeholder, err := c.hint(slices.Sorted(maps.Keys(properties)))
+		for _, key := range c.old[path] {
+			expanded[key] = map[string]any{"description": "A key of the previous chart, refused with the name of the new one."}
+		}
+		placeholder, err := c.hint(slices.Sorted(maps.Keys(properties)), c.old[path])
 		if err != nil {
 			return nil, err
 		}
@@ -87,12 +97,14 @@ func join(path, key string) string {
 //	at '/backend': additional properties 'prset' not allowed
 //	at '': invalid propertyName 'prset'
 //	  at '': value must be 'preset'
-func (c *compiler) hint(names []string) (string, error) {
+//
+// Old keys are let through, and never suggested.
+func (c *compiler) hint(names, old []string) (string, error) {
 	schema := map[string]any{}
 	for _, name := range slices.Backward(names) {
 		schema = map[string]any{"if": map[string]any{"pattern": misspelt(name)}, "then": map[string]any{"const": name}, "else": schema}
 	}
-	text, err := json.Marshal(map[string]any{"if": map[string]any{"enum": names}, "else": schema})
+	text, err := json.Marshal(map[string]any{"if": map[string]any{"enum": append(names, old...)}, "else": schema})
 	if err != nil {
 		return "", fmt.Errorf("writing a hint: %w", err)
 	}

@@ -63,7 +63,15 @@ func generate(path string, definitions map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{definitions: definitions, descriptions: texts}
+	values, err := load(filepath.Join(filepath.Dir(path), "values.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	old, err := oldKeys(filepath.Join(filepath.Dir(path), "files", "legacy-values.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	c := compiler{definitions: definitions, descriptions: texts, values: values, old: old}
 	expanded, err := c.expand(schema, "")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
