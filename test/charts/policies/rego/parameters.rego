@@ -3,8 +3,8 @@
 # What differs from one platform team to the next. A document at data.parameters replaces the default of its name.
 package policies.parameters
 
-# Where images may come from. The last one stands for the mirror of a customer.
-default image_prefixes := ["ghcr.io/kubiyabot/", "registry.k8s.io/", "quay.io/prometheus/", "registry.example.com/"]
+# Where images may come from. The last two stand for mirrors of customers.
+default image_prefixes := ["ghcr.io/kubiyabot/", "registry.k8s.io/", "quay.io/prometheus/", "registry.example.com/", "registry.example.com:5000/"]
 
 image_prefixes := data.parameters.image_prefixes
 
