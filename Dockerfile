@@ -1,6 +1,7 @@
-# The image of otelcol-runner where Docker is at hand: the same content as `make image`, which needs no Docker.
+# The images where Docker is at hand: the same content as `make image`, which needs no Docker.
 #
 #   docker build -t otelcol-runner .
+#   docker build -t runnerctl --target runnerctl .
 #   docker run -v otelcol-runner:/var/lib/otelcol-runner -e RUNNER_ORGANIZATION=... otelcol-runner
 #
 # A test (tools/image) compares USER, ENTRYPOINT, CMD, EXPOSE, VOLUME, ENV, WORKDIR and LABEL with what `make image` writes.
@@ -11,8 +12,26 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=linux GOARCH=$TARGETARCH make build && \
-    mkdir /data && cd tools && go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs
+    mkdir /data && cd tools && go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs && \
+    go run ./image rootfs --image runnerctl --root .. --platform linux/$TARGETARCH --dest /runnerctl
 
+# The command line, for checks in a cluster.
+FROM scratch AS runnerctl
+# dist.version of builder-config.yaml
+ARG VERSION=0.1.0
+COPY --from=build /runnerctl/ /
+LABEL org.opencontainers.image.title="runnerctl" \
+      org.opencontainers.image.description="Shows, checks and explains what a runner's collector does" \
+      org.opencontainers.image.source="https://github.com/kubiyabot/otelcol-runner" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION"
+ENV PATH=/
+WORKDIR /
+USER 65532:65532
+ENTRYPOINT ["/runnerctl"]
+CMD ["--help"]
+
+# The collector.
 FROM scratch
 # dist.version of builder-config.yaml
 ARG VERSION=0.1.0

@@ -109,8 +109,8 @@ check-generated: generate ## Fail when a generated file differs from what is com
 		{ echo 'generated files differ: run `make generate` and commit what it writes' >&2; exit 1; }
 
 .PHONY: image
-image: build ## Write the container image to dist/, without Docker
-	@cd tools && go run ./image build --root ..
+image: build ## Write the container images to dist/, without Docker
+	@cd tools && go run ./image build --root .. --image runnerctl && go run ./image build --root ..
 
 # The page of the demo is looked at in a browser.
 .PHONY: chromium

@@ -25,17 +25,20 @@ func TestDockerfile(t *testing.T) {
 	require.NoError(t, err)
 	stages, _, err := instructions.Parse(parsed.AST, nil)
 	require.NoError(t, err)
-	require.Len(t, stages, 2)
-	build, last := stages[0], stages[1]
+	require.Len(t, stages, 3)
+	build, runnerctl, last := stages[0], stages[1], stages[2]
 
 	assert.Equal(t, "build", build.Name)
 	assert.Regexp(t, `^golang:\d+\.\d+\.\d+$`, build.BaseName, "the compiler is pinned")
-	assert.Equal(t, "scratch", last.BaseName)
+	assert.Contains(t, buildScript(build), "go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs && ")
+	assert.Contains(t, buildScript(build), "go run ./image rootfs --image runnerctl --root .. --platform linux/$TARGETARCH --dest /runnerctl")
 
 	version, err := distributionVersion("../../builder-config.yaml")
 	require.NoError(t, err)
-	assert.Equal(t, imageConfig(version), containerConfig(t, last, parsed.EscapeToken))
-
+	collector, err := findProduct("otelcol-runner")
+	require.NoError(t, err)
+	assert.Equal(t, "scratch", last.BaseName)
+	assert.Equal(t, collector.imageConfig(version), containerConfig(t, last, parsed.EscapeToken), "what is built without --target")
 	require.Len(t, copies(last), 2)
 	copied, data := copies(last)[0], copies(last)[1]
 	assert.Equal(t, "build", copied.From)
@@ -44,7 +47,16 @@ func TestDockerfile(t *testing.T) {
 	assert.Equal(t, "build", data.From)
 	assert.Equal(t, "65532:65532", data.Chown, "the collector's user writes its log there")
 	assert.Equal(t, "/"+dataPath+"/", data.DestPath)
-	assert.Contains(t, buildScript(build), "go run ./image rootfs --root .. --platform linux/$TARGETARCH --dest /rootfs")
+
+	second, err := findProduct("runnerctl")
+	require.NoError(t, err)
+	assert.Equal(t, "runnerctl", runnerctl.Name)
+	assert.Equal(t, "scratch", runnerctl.BaseName)
+	assert.Equal(t, second.imageConfig(version), containerConfig(t, runnerctl, parsed.EscapeToken))
+	require.Len(t, copies(runnerctl), 1)
+	assert.Equal(t, "build", copies(runnerctl)[0].From)
+	assert.Equal(t, []string{"/runnerctl/"}, copies(runnerctl)[0].SourcePaths)
+	assert.Equal(t, "/", copies(runnerctl)[0].DestPath)
 }
 
 // containerConfig is the configuration that a stage's instructions describe,
@@ -53,7 +65,7 @@ func containerConfig(t *testing.T, stage instructions.Stage, escape rune) v1.Con
 	t.Helper()
 	lex := shell.NewLex(escape)
 	args := map[string]string{}
-	config := v1.Config{ExposedPorts: map[string]struct{}{}, Labels: map[string]string{}, Volumes: map[string]struct{}{}}
+	config := v1.Config{Labels: map[string]string{}}
 	expand := func(word string) string {
 		out, _, err := lex.ProcessWord(word, shell.EnvsFromSlice(pairs(args)))
 		require.NoError(t, err)
@@ -74,10 +86,12 @@ func containerConfig(t *testing.T, stage instructions.Stage, escape rune) v1.Con
 				config.Env = append(config.Env, env.Key+"="+expand(env.Value))
 			}
 		case *instructions.ExposeCommand:
+			config.ExposedPorts = map[string]struct{}{}
 			for _, port := range c.Ports {
 				config.ExposedPorts[port] = struct{}{}
 			}
 		case *instructions.VolumeCommand:
+			config.Volumes = map[string]struct{}{}
 			for _, volume := range c.Volumes {
 				config.Volumes[volume] = struct{}{}
 			}

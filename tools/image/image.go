@@ -22,35 +22,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// imageConfig is how a container of the image runs. The Dockerfile says the
-// same; a test compares them.
-func imageConfig(version string) v1.Config {
-	return v1.Config{
-		User:       fmt.Sprintf("%d:%d", userID, userID),
-		WorkingDir: "/",
-		Entrypoint: []string{"/" + binaryPath},
-		Cmd:        []string{"--config=/" + configPath},
-		Env:        []string{"PATH=/", "GOGC=50"},
-		ExposedPorts: map[string]struct{}{
-			"4317/tcp":  {}, // OTLP over gRPC
-			"4318/tcp":  {}, // OTLP over HTTP
-			"8888/tcp":  {}, // the collector's own metrics
-			"13133/tcp": {}, // health check
-		},
-		Volumes: map[string]struct{}{"/" + dataPath: {}}, // the log of the exporter
-		Labels: map[string]string{
-			"org.opencontainers.image.title":       "otelcol-runner",
-			"org.opencontainers.image.description": "A runner's metrics, straight to managed Prometheus",
-			"org.opencontainers.image.source":      "https://github.com/kubiyabot/otelcol-runner",
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.version":     version,
-		},
-	}
-}
-
 // newImage puts the files into one layer on an empty base.
-func newImage(files []file, platform *v1.Platform, version string) (v1.Image, error) {
-	content, err := layerTar(files)
+func newImage(p *product, files []file, platform *v1.Platform, version string) (v1.Image, error) {
+	content, err := layerTar(files, p.data)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +38,7 @@ func newImage(files []file, platform *v1.Platform, version string) (v1.Image, er
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	img, err = mutate.ConfigFile(img, &v1.ConfigFile{
 		Created: v1.Time{Time: epoch}, OS: platform.OS, Architecture: platform.Architecture,
-		Config: imageConfig(version), RootFS: v1.RootFS{Type: "layers"},
+		Config: p.imageConfig(version), RootFS: v1.RootFS{Type: "layers"},
 	})
 	if err != nil {
 		return nil, err
@@ -76,14 +50,18 @@ func newImage(files []file, platform *v1.Platform, version string) (v1.Image, er
 }
 
 // layerTar is the layer before compression: folders and files in order, owned
-// by root, at the epoch; and the folder that the collector may write, which is
-// its user's.
-func layerTar(files []file) ([]byte, error) {
+// by root, at the epoch; and the folder data, if there is one, which is the
+// user's.
+func layerTar(files []file, data string) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	for _, dir := range folders(append(files[:len(files):len(files)], file{path: dataPath + "/x"})) {
+	inside := files[:len(files):len(files)]
+	if data != "" {
+		inside = append(inside, file{path: data + "/x"})
+	}
+	for _, dir := range folders(inside) {
 		header := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: epoch, Format: tar.FormatUSTAR}
-		if dir == dataPath {
+		if dir == data {
 			header.Uid, header.Gid = userID, userID
 		}
 		if err := w.WriteHeader(header); err != nil {
@@ -120,11 +98,11 @@ func describe(img v1.Image) (digest string, layerBytes int64, err error) {
 	return hash.String(), layerBytes, nil
 }
 
-func writeArchive(path, version string, img v1.Image) error {
+func writeArchive(path, image, version string, img v1.Image) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	tag, err := name.NewTag("otelcol-runner:" + version)
+	tag, err := name.NewTag(image + ":" + version)
 	if err != nil {
 		return fmt.Errorf("builder-config.yaml: dist.version %q is no image tag: %w", version, err)
 	}

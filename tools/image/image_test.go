@@ -101,7 +101,7 @@ func TestImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config, err := img.ConfigFile()
 			require.NoError(t, err)
-			assert.Equal(t, imageConfig("1.2.3"), config.Config)
+			assert.Equal(t, products[0].imageConfig("1.2.3"), config.Config)
 			assert.Equal(t, "65532:65532", config.Config.User)
 			assert.Equal(t, []string{"/otelcol-runner"}, config.Config.Entrypoint)
 			assert.Equal(t, []string{"--config=/etc/otelcol-runner/collector.yaml"}, config.Config.Cmd)
@@ -120,7 +120,7 @@ func TestImage(t *testing.T) {
 			assert.Contains(t, contents["etc/passwd"], "nonroot:x:65532:65532:")
 			binary, err := os.ReadFile(filepath.Join(root, "bin", "otelcol-runner")) //nolint:gosec // a folder of this test
 			require.NoError(t, err)
-			assert.True(t, bytes.Equal(binary, []byte(contents[binaryPath])))
+			assert.True(t, bytes.Equal(binary, []byte(contents["otelcol-runner"])))
 			checkCertificates(t, contents[certificatesPath])
 		})
 	}
@@ -170,6 +170,38 @@ func checkCertificates(t *testing.T, bundlePEM string) {
 	assert.Greater(t, len(subjects), 100)
 	// The root that Azure's endpoints stand on.
 	assert.Contains(t, subjects, "DigiCert Global Root G2")
+}
+
+// TestRunnerctl: the second image has nothing but the program and what it needs to ask others.
+func TestRunnerctl(t *testing.T) {
+	root := newRepository(t, "amd64", time.Now())
+	binary := filepath.Join(root, "bin", "runnerctl")
+	require.NoError(t, os.Rename(filepath.Join(root, "bin", "otelcol-runner"), binary))
+	res, err := run("build", "--image", "runnerctl", "--root", root)
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(root, "dist", "runnerctl.tar"), res.Archive)
+	assert.Equal(t, filepath.Join(root, "dist", "runnerctl-image"), res.Layout)
+	again, err := run("build", "--image", "runnerctl", "--root", root, "--dist", t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, res.Digest, again.Digest)
+
+	manifest, err := tarball.LoadManifest(func() (io.ReadCloser, error) { return os.Open(res.Archive) })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"runnerctl:1.2.3"}, manifest[0].RepoTags)
+	img, err := tarball.ImageFromPath(res.Archive, nil)
+	require.NoError(t, err)
+	require.NoError(t, validate.Image(img))
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, products[1].imageConfig("1.2.3"), config.Config)
+	assert.Equal(t, "65532:65532", config.Config.User)
+	assert.Equal(t, []string{"/runnerctl"}, config.Config.Entrypoint)
+	headers, contents := readLayer(t, img)
+	assert.Equal(t, []string{
+		"drwxr-xr-x etc/", "drwxr-xr-x etc/ssl/", "drwxr-xr-x etc/ssl/certs/",
+		"-rw-r--r-- etc/group", "-rw-r--r-- etc/passwd", "-rw-r--r-- etc/ssl/certs/ca-certificates.crt", "-rwxr-xr-x runnerctl",
+	}, headers)
+	checkCertificates(t, contents[certificatesPath])
 }
 
 func TestSameInputSameDigest(t *testing.T) {
@@ -273,6 +305,7 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		"platform":        {[]string{"--platform", "windows/amd64"}, `--platform: "windows/amd64" is none that the image is made for; use linux/amd64 or linux/arm64`},
+		"image":           {[]string{"--image", "grafana"}, `--image: "grafana" is none; use otelcol-runner or runnerctl`},
 		"no binary":       {[]string{"--root", empty}, "open " + empty + "/bin/otelcol-runner: no such file or directory; run `make build` first"},
 		"no executable":   {[]string{"--binary", text}, text + ": is no Linux executable (EOF); build it with GOOS=linux"},
 		"another machine": {[]string{}, root + "/bin/otelcol-runner: is built for EM_AARCH64, the image is for linux/amd64 (EM_X86_64); build it with GOARCH=amd64 or change --platform"},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command image makes the container image of otelcol-runner without Docker:
-// nothing but the binary, the reference configuration, a user and the CA
-// certificates, run as uid 65532. The same inputs give the same digest, on any
-// machine and at any time.
+// Command image makes the container images of otelcol-runner and of runnerctl
+// without Docker: nothing but the binary, the collector's reference
+// configuration, a user and the CA certificates, run as uid 65532. The same
+// inputs give the same digest, on any machine and at any time.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 func newCmdRoot(out, progress io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "image",
-		Short:         "Make the container image of otelcol-runner without Docker",
+		Short:         "Make the container images without Docker",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -39,29 +39,35 @@ func newCmdRoot(out, progress io.Writer) *cobra.Command {
 
 // sources say where the image's content comes from.
 type sources struct {
+	image    string // the name of the product
 	root     string // of the repository
 	binary   string
 	platform string
 }
 
 func (s *sources) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.image, "image", products[0].name, "which image: otelcol-runner or runnerctl")
 	cmd.Flags().StringVar(&s.root, "root", ".", "folder of the repository: builder-config.yaml and configs/collector.yaml are read from it")
-	cmd.Flags().StringVar(&s.binary, "binary", "", "the collector, linked statically for the platform (default <root>/bin/otelcol-runner)")
+	cmd.Flags().StringVar(&s.binary, "binary", "", "the program, linked statically for the platform (default <root>/bin/<image>)")
 	cmd.Flags().StringVar(&s.platform, "platform", "linux/amd64", "linux/amd64 or linux/arm64")
 }
 
 // load reads and checks everything that goes into the image.
-func (s *sources) load() (*v1.Platform, []file, error) {
+func (s *sources) load() (*product, *v1.Platform, []file, error) {
+	p, err := findProduct(s.image)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	platform, err := parsePlatform(s.platform)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	binary := s.binary
 	if binary == "" {
-		binary = filepath.Join(s.root, "bin", "otelcol-runner")
+		binary = filepath.Join(s.root, "bin", p.name)
 	}
-	files, err := rootfs(binary, filepath.Join(s.root, "configs", "collector.yaml"), platform)
-	return platform, files, err
+	files, err := rootfs(p, binary, s.root, platform)
+	return p, platform, files, err
 }
 
 // result is the last line that build prints.
@@ -70,7 +76,7 @@ type result struct {
 	Platform    string `json:"platform"`     // for example linux/amd64
 	Version     string `json:"version"`      // of the distribution
 	Files       int    `json:"files"`        // regular files in the image
-	BinaryBytes int64  `json:"binary_bytes"` // the collector in the image
+	BinaryBytes int64  `json:"binary_bytes"` // the program in the image
 	LayerBytes  int64  `json:"layer_bytes"`  // what a node pulls
 	Archive     string `json:"archive"`      // for docker load
 	Layout      string `json:"layout"`       // OCI image layout
@@ -83,9 +89,9 @@ func newCmdBuild(out, progress io.Writer) *cobra.Command {
 		Use:   "build",
 		Short: "Write the image as an archive for `docker load` and as an OCI image layout",
 		Long: `Write <dist>/otelcol-runner.tar (for docker load, podman load, kind load image-archive) and <dist>/image/
-(an OCI image layout, for example for crane push or skopeo copy). The last line on standard output is one JSON object
-with the digest.`,
-		Example: "  image build --root . --platform linux/arm64 --dist dist",
+(an OCI image layout, for example for crane push or skopeo copy); of runnerctl, <dist>/runnerctl.tar and
+<dist>/runnerctl-image/. The last line on standard output is one JSON object with the digest.`,
+		Example: "  image build --root . --platform linux/arm64 --dist dist\n  image build --root . --image runnerctl",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if dist == "" {
@@ -104,7 +110,7 @@ with the digest.`,
 }
 
 func build(src *sources, dist string, progress io.Writer) (*result, error) {
-	platform, files, err := src.load()
+	p, platform, files, err := src.load()
 	if err != nil {
 		return nil, err
 	}
@@ -112,19 +118,19 @@ func build(src *sources, dist string, progress io.Writer) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := newImage(files, platform, version)
+	img, err := newImage(p, files, platform, version)
 	if err != nil {
 		return nil, err
 	}
 	res := &result{
-		Platform: platform.String(), Version: version, Files: len(files), BinaryBytes: int64(len(files[indexOf(files, binaryPath)].content)),
-		Archive: filepath.Join(dist, "otelcol-runner.tar"), Layout: filepath.Join(dist, "image"),
+		Platform: platform.String(), Version: version, Files: len(files), BinaryBytes: int64(len(files[indexOf(files, p.name)].content)),
+		Archive: filepath.Join(dist, p.name+".tar"), Layout: filepath.Join(dist, p.layout),
 	}
 	if res.Digest, res.LayerBytes, err = describe(img); err != nil {
 		return nil, err
 	}
 	_, _ = fmt.Fprintln(progress, "writing", res.Archive)
-	if err := writeArchive(res.Archive, version, img); err != nil {
+	if err := writeArchive(res.Archive, p.name, version, img); err != nil {
 		return nil, err
 	}
 	_, _ = fmt.Fprintln(progress, "writing", res.Layout)
@@ -140,7 +146,7 @@ func newCmdRootfs(progress io.Writer) *cobra.Command {
 		Example: "  image rootfs --root . --dest /rootfs",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, files, err := src.load()
+			_, _, files, err := src.load()
 			if err != nil {
 				return err
 			}

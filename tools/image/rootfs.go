@@ -21,13 +21,12 @@ import (
 )
 
 const (
-	binaryPath       = "otelcol-runner"
 	configPath       = "etc/otelcol-runner/collector.yaml"
 	certificatesPath = "etc/ssl/certs/ca-certificates.crt" // where Go's crypto/x509 looks first
 
 	// dataPath is the folder in which the collector keeps its log, a volume.
 	dataPath = "var/lib/otelcol-runner"
-	// userID is the user and the group that the collector runs as.
+	// userID is the user and the group that the programs run as.
 	userID = 65532
 )
 
@@ -42,27 +41,29 @@ type file struct {
 }
 
 // rootfs is the content of the image, sorted by path.
-func rootfs(binary, config string, platform *v1.Platform) ([]file, error) {
-	collector, err := os.ReadFile(binary) //nolint:gosec // the caller says which binary
+func rootfs(p *product, binary, root string, platform *v1.Platform) ([]file, error) {
+	program, err := os.ReadFile(binary) //nolint:gosec // the caller says which binary
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; run `make build` first", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBinary(collector, platform); err != nil {
+	if err := checkBinary(program, platform); err != nil {
 		return nil, fmt.Errorf("%s: %w", binary, err)
 	}
-	collectorConfig, err := os.ReadFile(config) //nolint:gosec // the caller says which repository
-	if err != nil {
-		return nil, fmt.Errorf("%w; --root must be the folder of the repository", err)
-	}
 	files := []file{
-		{binaryPath, 0o755, collector},
-		{configPath, 0o644, collectorConfig},
+		{p.name, 0o755, program},
 		{certificatesPath, 0o644, certificates()},
 		{"etc/passwd", 0o644, []byte("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n")},
 		{"etc/group", 0o644, []byte("root:x:0:\nnonroot:x:65532:\n")},
+	}
+	if p.config != "" {
+		config, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(p.config))) //nolint:gosec // the caller says which repository
+		if err != nil {
+			return nil, fmt.Errorf("%w; --root must be the folder of the repository", err)
+		}
+		files = append(files, file{configPath, 0o644, config})
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	return files, nil
