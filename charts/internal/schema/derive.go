@@ -3,14 +3,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/kubiyabot/otelcol-runner/internal/legacyvalues"
 )
 
 // required lists the properties of the object at path that have a default and that templates count on. Helm takes a null in
@@ -56,29 +52,39 @@ func lookup(values map[string]any, path string) any {
 	return at
 }
 
-// oldKeys reads the keys that a chart refuses by name, by the path of the object that they were in. A chart may have none.
-func oldKeys(path string) (map[string][]string, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the caller's own folder
-	if errors.Is(err, fs.ErrNotExist) {
+// oldKey is a key of the previous chart that has gone.
+type oldKey struct {
+	name string
+	// instead is the new key and the reason.
+	instead string
+}
+
+// oldKeys gives the keys that a chart refuses by name, by the path of the object that they were in.
+func oldKeys(chart string) (map[string][]oldKey, error) {
+	var prefix string
+	switch chart {
+	case "runner":
+	case "dagger":
+		// A subchart sees its own values only.
+		prefix = "dagger."
+	default:
 		return nil, nil
 	}
+	entries, err := legacyvalues.Table()
 	if err != nil {
-		return nil, fmt.Errorf("reading the keys of previous charts: %w", err)
+		return nil, err
 	}
-	var entries []struct {
-		Old string `yaml:"old"`
-	}
-	if err := yaml.Unmarshal(text, &entries); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	keys := map[string][]string{}
+	keys := map[string][]oldKey{}
 	for _, e := range entries {
-		at := strings.LastIndexByte(e.Old, '.')
-		parent := ""
-		if at >= 0 {
-			parent = e.Old[:at]
+		path, below := strings.CutPrefix(e.Old, prefix)
+		if !below || e.Action == legacyvalues.Keep {
+			continue
 		}
-		keys[parent] = append(keys[parent], e.Old[at+1:])
+		parent, name := "", path
+		if at := strings.LastIndexByte(path, '.'); at >= 0 {
+			parent, name = path[:at], path[at+1:]
+		}
+		keys[parent] = append(keys[parent], oldKey{name: name, instead: strings.TrimPrefix(e.New+": "+e.Reason, ": ")})
 	}
 	return keys, nil
 }

@@ -3,12 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 )
 
 // compiler expands one source. Schemas of draft 7 are written, which every Helm 3 reads.
@@ -19,10 +18,8 @@ type compiler struct {
 	descriptions map[string]string
 	// values are the defaults of values.yaml.
 	values map[string]any
-	// old are the keys of previous charts, by the path of their object: a template refuses them with the new key's name.
-	old map[string][]string
-	// hints are the schemas of property names, by the text that stands for each until the rest is indented.
-	hints map[string][]byte
+	// old are the keys of the previous chart, by the path of their object.
+	old map[string][]oldKey
 }
 
 // expand gives the schema that is written for the one at the path of keys: references are replaced by what they refer
@@ -72,14 +69,7 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 	}
 	if _, ok := out["additionalProperties"]; !ok {
 		out["additionalProperties"] = false
-		for _, key := range c.old[path] {
-			expanded[key] = map[string]any{"description": "A key of the previous chart, refused with the name of the new one."}
-		}
-		placeholder, err := c.hint(slices.Sorted(maps.Keys(properties)), c.old[path])
-		if err != nil {
-			return nil, err
-		}
-		out["propertyNames"] = placeholder
+		out["patternProperties"] = hints(path, slices.Sorted(maps.Keys(properties)))
 	}
 	return out, nil
 }
@@ -91,35 +81,68 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// hint keeps the schema of the names that an object takes, and gives what stands for it. It makes Helm name the right
-// key next to one that is mistyped, which additionalProperties alone does not:
+// hints are schemas for keys that were probably meant to be one of names. They make Helm name the right key, where
+// additionalProperties alone only says that there is a wrong one:
 //
-//	at '/backend': additional properties 'prset' not allowed
-//	at '': invalid propertyName 'prset'
-//	  at '': value must be 'preset'
+//	at '/backend/prset': value must be 'unknown key: did you mean backend.preset?'
 //
-// Old keys are let through, and never suggested.
-func (c *compiler) hint(names, old []string) (string, error) {
-	schema := map[string]any{}
-	for _, name := range slices.Backward(names) {
-		schema = map[string]any{"if": map[string]any{"pattern": misspelt(name)}, "then": map[string]any{"const": name}, "else": schema}
+// No pattern takes a key that is right.
+func hints(path string, names []string) map[string]any {
+	patterns := map[string]any{}
+	for _, name := range names {
+		if pattern := misspelt(name, names); pattern != "" {
+			patterns[pattern] = map[string]any{"const": "unknown key: did you mean " + join(path, name) + "?"}
+		}
 	}
-	text, err := json.Marshal(map[string]any{"if": map[string]any{"enum": append(names, old...)}, "else": schema})
-	if err != nil {
-		return "", fmt.Errorf("writing a hint: %w", err)
-	}
-	if c.hints == nil {
-		c.hints = map[string][]byte{}
-	}
-	key := "@" + strconv.Itoa(len(c.hints)) + "@"
-	c.hints[strconv.Quote(key)] = text
-	return key, nil
+	return patterns
 }
 
-// misspelt is a pattern for texts that were probably meant to be name: whatever single letter is wrong, missing or too
-// much, one half of the name is still right. Patterns that count edits are longer than the schema itself.
-func misspelt(name string) string {
-	half := (len(name) + 1) / 2
-	part := func(n int) string { return fmt.Sprintf(".{%d,%d}", max(0, n-2), n+2) }
-	return "^(?:" + regexp.QuoteMeta(name[:half]) + part(len(name)-half) + "|" + part(half) + regexp.QuoteMeta(name[half:]) + ")$"
+// misspelt is a pattern for texts that were probably meant to be name, and that are none of names: whatever single letter
+// is wrong, missing or too much, one half of the name is still right, and the other half is not. (Go's regular expressions
+// cannot say "but not": it is written out.)
+func misspelt(name string, names []string) string {
+	half, most := (len(name)+1)/2, len(name)-len(name)/4
+	var beginnings, endings []string
+	for _, slack := range []int{4, 2, 1} {
+		if slack <= half {
+			beginnings = append(beginnings, regexp.QuoteMeta(name[:half])+notQuite(name[half:], slack))
+		}
+		if slack < len(name)-half {
+			endings = append(endings, notQuite(name[:half], slack)+regexp.QuoteMeta(name[half:]))
+		}
+	}
+	if most < len(name) {
+		beginnings = append(beginnings, regexp.QuoteMeta(name[:most])+notQuite(name[most:], 1))
+	}
+	var parts []string
+	for _, candidates := range [][]string{beginnings, endings} {
+		for _, candidate := range candidates {
+			if takesNone(candidate, names) {
+				parts = append(parts, candidate)
+				break
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "^(" + strings.Join(parts, "|") + ")$"
+}
+
+func takesNone(pattern string, names []string) bool {
+	return !slices.ContainsFunc(names, regexp.MustCompile("^("+pattern+")$").MatchString)
+}
+
+// notQuite is a pattern for texts that are up to slack letters longer or shorter than text, and not for text.
+func notQuite(text string, slack int) string {
+	n := len(text)
+	return fmt.Sprintf("(%s|.{%d,%d}|.{%d,%d})", other(text), max(0, n-slack), max(0, n-1), n+1, n+slack)
+}
+
+// other is a pattern for texts as long as text that differ from it.
+func other(text string) string {
+	if len(text) == 1 {
+		return "[^" + text + "]"
+	}
+	return fmt.Sprintf("[^%s].{%d}|%s(%s)", text[:1], len(text)-1, regexp.QuoteMeta(text[:1]), other(text[1:]))
 }

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -67,9 +66,13 @@ func generate(path string, definitions map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := oldKeys(filepath.Join(filepath.Dir(path), "files", "legacy-values.yaml"))
+	old, err := oldKeys(filepath.Base(filepath.Dir(path)))
 	if err != nil {
 		return nil, err
+	}
+	// Helm puts the values of a library there.
+	if properties, ok := schema["properties"].(map[string]any); ok {
+		properties["common"] = map[string]any{"type": "object"}
 	}
 	c := compiler{definitions: definitions, descriptions: texts, values: values, old: old}
 	expanded, err := c.expand(schema, "")
@@ -82,9 +85,6 @@ func generate(path string, definitions map[string]any) ([]byte, error) {
 	text, err := json.MarshalIndent(expanded, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	for placeholder, hint := range c.hints {
-		text = bytes.Replace(text, []byte(placeholder), hint, 1)
 	}
 	return append(text, '\n'), nil
 }

@@ -36,7 +36,7 @@ func TestSchemasAreUpToDate(t *testing.T) {
 func TestMisspelt(t *testing.T) {
 	f := func(name, typed string, want bool) {
 		t.Helper()
-		assert.Equal(t, want, regexp.MustCompile(misspelt(name)).MatchString(typed), "%s for %s", typed, name)
+		assert.Equal(t, want, regexp.MustCompile(misspelt(name, []string{name})).MatchString(typed), "%s for %s", typed, name)
 	}
 	f("backend", "backand", true)
 	f("backend", "bckend", true)
@@ -44,8 +44,35 @@ func TestMisspelt(t *testing.T) {
 	f("backend", "backends", true)
 	f("backend", "bakcend", true)
 	f("imagePullSecrets", "imagePullSecret", true)
-	f("backend", "frontend", false)
+	f("backend", "backend", false)
+	f("backend", "interval", false)
+	f("replicas", "replicaCount", true)
+	f("tag", "tags", true)
+	f("tag", "tag", false)
+	f("uuid", "uuid", false)
+	f("uuid", "uuiid", true)
 	f("preset", "endpoint", false)
+}
+
+// Of two keys that are alike, each stays what it is.
+func TestHintsTakeNoKeyThatIsRight(t *testing.T) {
+	names := []string{"annotatedPods", "existingClaim", "existingSecret", "extraVolumeMounts", "extraVolumes", "livenessProbe", "podSecurityContext", "readinessProbe", "securityContext"}
+	typed := map[string]string{"existingSecrt": "auth.existingSecret", "extraVolume": "auth.extraVolumes", "securityContex": "auth.securityContext"}
+	found := map[string]string{}
+	for pattern, schema := range hints("auth", names) {
+		matched := regexp.MustCompile(pattern)
+		for _, name := range names {
+			assert.False(t, matched.MatchString(name), "%s is taken for a mistake by %s", name, pattern)
+		}
+		for text := range typed {
+			if matched.MatchString(text) {
+				found[text] = schema.(map[string]any)["const"].(string)
+			}
+		}
+	}
+	for text, name := range typed {
+		assert.Equal(t, "unknown key: did you mean "+name+"?", found[text])
+	}
 }
 
 func TestExpandNamesTheReferenceThatIsMissing(t *testing.T) {

@@ -1,0 +1,46 @@
+{{/*
+SPDX-License-Identifier: Apache-2.0
+
+  otel.backend   .   what files/backends.yaml says of the chosen backend, as YAML; fails where a value is missing that it needs
+  otel.secret    .   "true" where the backend's Secret is mounted
+*/}}
+
+{{- define "otel.backend" -}}
+{{- $backend := .Values.backend -}}
+{{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
+{{- if not $backend.preset -}}
+{{- fail "backend.preset is not set: it says what takes the metrics, one of azure, aws, google, grafanaCloud, mimir, thanos, victoriametrics, prometheus" -}}
+{{- end -}}
+{{- if not $backend.endpoint -}}
+{{- fail "backend.endpoint is not set: it is the URL of remote write, for example https://prometheus.example.com/api/v1/write" -}}
+{{- end -}}
+{{- $name := $backend.preset -}}
+{{- with (index $backend $name | default dict).auth -}}
+{{- $name = printf "%s-%s" $name . -}}
+{{- end -}}
+{{- $found := index $known $name -}}
+{{- range $key := $found.required -}}
+{{- if not (include "otel.backend.value" (dict "backend" $backend "key" $key)) -}}
+{{- fail (printf "backend.%s is not set: the backend %s needs it" $key $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $found.secret (not $backend.existingSecret) -}}
+{{- fail (printf "backend.existingSecret is not set: the backend %s needs a Secret, whose keys backend.secretKeys names" $name) -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
+
+{{- define "otel.backend.value" -}}
+{{- $path := splitList "." .key -}}
+{{- index .backend (first $path) (last $path) | default "" -}}
+{{- end -}}
+
+{{- define "otel.secret" -}}
+{{- $files := false -}}
+{{- range (include "otel.backend" . | fromYaml).env -}}
+{{- if and .file (index $.Values.backend.secretKeys (.key | default "")) -}}
+{{- $files = true -}}
+{{- end -}}
+{{- end -}}
+{{- if and $files .Values.backend.existingSecret -}}true{{- end -}}
+{{- end -}}
