@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package charts renders the repository's Helm charts as `helm template` does, with Helm's own code.
+package charts
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"path/filepath"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/cli"
+	"helm.sh/helm/v3/pkg/cli/values"
+	"helm.sh/helm/v3/pkg/getter"
+	"sigs.k8s.io/yaml"
+)
+
+// KubeVersion is the Kubernetes that charts are rendered for.
+const KubeVersion = "v1.34.0"
+
+func init() {
+	// Helm's loader logs every symbolic link, and dependencies are symbolic links.
+	log.SetOutput(io.Discard)
+}
+
+// Object is a Kubernetes object as it is written in a manifest.
+type Object map[string]any
+
+// Kind returns the kind of an object.
+func (o Object) Kind() string {
+	kind, _ := o["kind"].(string)
+	return kind
+}
+
+// Name returns the name of an object.
+func (o Object) Name() string { return Text(o, "metadata", "name") }
+
+// Text returns the text at a path of keys, or nothing.
+func Text(node map[string]any, path ...string) string {
+	text, _ := At(node, path...).(string)
+	return text
+}
+
+// At returns what is at a path of keys, or nil.
+func At(node map[string]any, path ...string) any {
+	var at any = node
+	if object, ok := at.(Object); ok {
+		at = map[string]any(object)
+	}
+	for _, key := range path {
+		inner, ok := at.(map[string]any)
+		if !ok {
+			return nil
+		}
+		at = inner[key]
+	}
+	return at
+}
+
+// Release is what a chart is rendered as.
+type Release struct {
+	Name, Namespace string
+	// Values are laid over the chart's own, as by `--values`.
+	Values map[string]any
+}
+
+// Load reads a chart of the repository.
+func Load(root, name string) (*chart.Chart, error) {
+	loaded, err := loader.LoadDir(filepath.Join(root, "charts", name))
+	if err != nil {
+		return nil, fmt.Errorf("charts/%s: %w", name, err)
+	}
+	return loaded, nil
+}
+
+// Render returns the objects of a chart, those of hooks and tests among them.
+func Render(root, name string, release Release) ([]Object, error) {
+	loaded, err := Load(root, name)
+	if err != nil {
+		return nil, err
+	}
+	version, err := chartutil.ParseKubeVersion(KubeVersion)
+	if err != nil {
+		return nil, err
+	}
+	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
+	install.DryRun, install.ClientOnly = true, true
+	install.KubeVersion = version
+	install.ReleaseName, install.Namespace = release.Name, release.Namespace
+	rendered, err := install.Run(loaded, release.Values)
+	if err != nil {
+		return nil, fmt.Errorf("charts/%s: %w", name, err)
+	}
+	manifests := []string{rendered.Manifest}
+	for _, hook := range rendered.Hooks {
+		manifests = append(manifests, hook.Manifest)
+	}
+	return Objects(strings.Join(manifests, "\n---\n"))
+}
+
+// Objects reads a manifest of several documents.
+func Objects(manifest string) ([]Object, error) {
+	var objects []Object
+	for document := range strings.SplitSeq("\n"+manifest, "\n---") {
+		var object Object
+		if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
+			return nil, err
+		}
+		if len(object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+	return objects, nil
+}
+
+// Values reads what `--values` and `--set` say.
+func Values(options values.Options) (map[string]any, error) {
+	return options.MergeValues(getter.All(cli.New()))
+}
