@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package legacyvalues says what became of the Helm values of the runner's previous chart. The table is data: the charts carry
-// a copy, with which they refuse an old key by its name, and a migration reads it from here.
+// Package legacyvalues says what became of the Helm values of the runner's previous chart. The table is data: the schemas of the
+// charts are made with it, so that they refuse an old key by its name and say which is the new one, and a migration reads it.
 package legacyvalues
 
 import (
@@ -37,15 +37,13 @@ type Entry struct {
 	Reason string `yaml:"reason"`
 }
 
-// YAML is the table as it is written, with its comments.
-//
 //go:embed table.yaml
-var YAML []byte
+var table []byte
 
 // Table returns the entries in the order of the file.
 func Table() ([]Entry, error) {
 	var entries []Entry
-	if err := yaml.Unmarshal(YAML, &entries); err != nil {
+	if err := yaml.Unmarshal(table, &entries); err != nil {
 		return nil, fmt.Errorf("internal/legacyvalues/table.yaml: %w", err)
 	}
 	return entries, nil

@@ -45,7 +45,7 @@ func TestTable(t *testing.T) {
 
 // Every key of the table is one that Entry has: a mistyped one would be lost in silence.
 func TestTableHasNoOtherKeys(t *testing.T) {
-	decoder := yaml.NewDecoder(bytes.NewReader(YAML))
+	decoder := yaml.NewDecoder(bytes.NewReader(table))
 	decoder.KnownFields(true)
 	var entries []Entry
 	require.NoError(t, decoder.Decode(&entries))
