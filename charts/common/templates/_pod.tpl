@@ -25,6 +25,9 @@ Parts of a pod. Each gives YAML at the left margin: use `{{- include ... | ninde
 {{- $global := .root.Values.global | default dict -}}
 {{- $registry := $global.imageRegistry | default .image.registry -}}
 {{- $tag := .image.tag | default .tag -}}
+{{- if regexMatch "^[^/]*[.:][^/]*/" .image.repository -}}
+{{- fail (printf "the image's repository %s begins with a registry: that is a key of its own, image.registry" .image.repository) -}}
+{{- end -}}
 {{- if not (or $tag .image.digest) -}}
 {{- fail (printf "the image %s has neither tag nor digest: set one of them" .image.repository) -}}
 {{- end -}}

@@ -84,7 +84,11 @@ func oldKeys(chart string) (map[string][]oldKey, error) {
 		if at := strings.LastIndexByte(path, '.'); at >= 0 {
 			parent, name = path[:at], path[at+1:]
 		}
-		keys[parent] = append(keys[parent], oldKey{name: name, instead: strings.TrimPrefix(e.New+": "+e.Reason, ": ")})
+		instead := e.Reason
+		if e.New != "" {
+			instead = "use " + e.New + ". " + e.Reason
+		}
+		keys[parent] = append(keys[parent], oldKey{name: name, instead: instead})
 	}
 	return keys, nil
 }

@@ -69,7 +69,10 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 	}
 	if _, ok := out["additionalProperties"]; !ok {
 		out["additionalProperties"] = false
-		out["patternProperties"] = hints(path, slices.Sorted(maps.Keys(properties)))
+		for _, key := range c.old[path] {
+			expanded[key.name] = map[string]any{"const": "no longer a key: " + key.instead}
+		}
+		out["patternProperties"] = hints(path, slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(expanded)))
 	}
 	return out, nil
 }
@@ -86,11 +89,11 @@ func join(path, key string) string {
 //
 //	at '/backend/prset': value must be 'unknown key: did you mean backend.preset?'
 //
-// No pattern takes a key that is right.
-func hints(path string, names []string) map[string]any {
+// No pattern takes one of the keys that have a schema of their own.
+func hints(path string, names, keys []string) map[string]any {
 	patterns := map[string]any{}
 	for _, name := range names {
-		if pattern := misspelt(name, names); pattern != "" {
+		if pattern := misspelt(name, keys); pattern != "" {
 			patterns[pattern] = map[string]any{"const": "unknown key: did you mean " + join(path, name) + "?"}
 		}
 	}

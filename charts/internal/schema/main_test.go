@@ -59,7 +59,7 @@ func TestHintsTakeNoKeyThatIsRight(t *testing.T) {
 	names := []string{"annotatedPods", "existingClaim", "existingSecret", "extraVolumeMounts", "extraVolumes", "livenessProbe", "podSecurityContext", "readinessProbe", "securityContext"}
 	typed := map[string]string{"existingSecrt": "auth.existingSecret", "extraVolume": "auth.extraVolumes", "securityContex": "auth.securityContext"}
 	found := map[string]string{}
-	for pattern, schema := range hints("auth", names) {
+	for pattern, schema := range hints("auth", names, names) {
 		matched := regexp.MustCompile(pattern)
 		for _, name := range names {
 			assert.False(t, matched.MatchString(name), "%s is taken for a mistake by %s", name, pattern)
