@@ -77,7 +77,7 @@ func TestReferenceConfiguration(t *testing.T) {
 	conf, logs := resolve(t, "file:../../configs/collector.yaml")
 	assert.Empty(t, logs.All())
 	rules := rulesOf(t, conf, "prometheus")
-	require.Len(t, rules, 4)
+	require.Len(t, rules, 5)
 	jobs := map[string][]string{} // by their rule
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
 		require.Len(t, rules[name], 2, name)
