@@ -43,7 +43,7 @@ func Binaries() (string, error) {
 	}
 	bin := filepath.Join(dir, "bin")
 	for _, name := range []string{"etcd", "kube-apiserver"} {
-		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+		if _, err := os.Stat(filepath.Join(bin, name)); err != nil { //nolint:gosec // where the binaries are is for the caller to say
 			return "", fmt.Errorf("%s is missing: run `make cluster` first (%w)", name, err)
 		}
 	}
