@@ -35,12 +35,16 @@ Values of a customer stay references to environment variables, so the ConfigMap 
 {{- $jobs = append $jobs $job -}}
 {{- end -}}
 {{- end -}}
+{{- $receivers := list -}}
+{{- if $jobs -}}
 {{- $_ := set $config.receivers.prometheus.config "scrape_configs" $jobs -}}
-
-{{- if not $presets.otlp.enabled -}}
-{{- $_ := unset $config.receivers "otlp" -}}
-{{- $_ := set $config.service.pipelines.metrics "receivers" (list "prometheus") -}}
+{{- $receivers = append $receivers "prometheus" -}}
 {{- end -}}
+{{- if $presets.otlp.enabled -}}
+{{- $receivers = append $receivers "otlp" -}}
+{{- end -}}
+{{- $_ := set $config "receivers" (pick $config.receivers (first $receivers) (last $receivers)) -}}
+{{- $_ := set $config.service.pipelines.metrics "receivers" $receivers -}}
 
 {{- $runner := $config.processors.runner -}}
 {{- $_ := set $runner "scope" (mergeOverwrite $runner.scope (deepCopy .Values.scope)) -}}
