@@ -13,6 +13,7 @@ Names and labels.
   common.podLabels       as common.labels                      the same, and the component as discovery and dashboards know it: for pods and Services
   common.organization    .                                     organization, global.organization, or a failure that says what to set
   common.runnerName      .                                     runnerName, global.runnerName, or the release's name
+  common.key             dict "root" $ "key" "backend.preset"  the key as whoever installs it writes it: with the chart's name before it in a subchart
 
 The component is one of those that the collector's scope lists: it becomes the label `app` of series.
 */}}
@@ -57,7 +58,7 @@ app.kubernetes.io/kubiya-runner-component: {{ .component }}
 {{- $global := .Values.global | default dict -}}
 {{- $organization := .Values.organization | default $global.organization -}}
 {{- if not $organization -}}
-{{- fail "organization is not set: every series carries it. Set global.organization, for example with --set global.organization=acme" -}}
+{{- fail (printf "%s is not set: every series carries it as a label. Set it, for example with --set global.organization=acme" (.Chart.IsRoot | ternary "organization" "global.organization")) -}}
 {{- end -}}
 {{- $organization -}}
 {{- end -}}
@@ -65,4 +66,8 @@ app.kubernetes.io/kubiya-runner-component: {{ .component }}
 {{- define "common.runnerName" -}}
 {{- $global := .Values.global | default dict -}}
 {{- .Values.runnerName | default $global.runnerName | default .Release.Name -}}
+{{- end -}}
+
+{{- define "common.key" -}}
+{{- .root.Chart.IsRoot | ternary .key (printf "%s.%s" .root.Chart.Name .key) -}}
 {{- end -}}

@@ -31,6 +31,9 @@ Parts of a pod. Each gives YAML at the left margin: use `{{- include ... | ninde
 {{- if not (or $tag .image.digest) -}}
 {{- fail (printf "the image %s has neither tag nor digest: set one of them" .image.repository) -}}
 {{- end -}}
+{{- if and (eq ($tag | toString) "latest") (not .image.digest) -}}
+{{- fail (printf "the image %s has the tag latest, which moves: name a version, or set its digest" .image.repository) -}}
+{{- end -}}
 {{- if $registry -}}{{ trimSuffix "/" $registry }}/{{ end -}}
 {{- .image.repository -}}
 {{- with $tag }}:{{ . }}{{ end -}}

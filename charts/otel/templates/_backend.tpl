@@ -9,10 +9,10 @@ SPDX-License-Identifier: Apache-2.0
 {{- $backend := .Values.backend -}}
 {{- $known := .Files.Get "files/backends.yaml" | fromYaml -}}
 {{- if not $backend.preset -}}
-{{- fail "backend.preset is not set: it says what takes the metrics, one of azure, aws, google, grafanaCloud, mimir, thanos, victoriametrics, prometheus" -}}
+{{- fail (printf "%s is not set: it says what takes the metrics, one of azure, aws, google, grafanaCloud, mimir, thanos, victoriametrics, prometheus" (include "common.key" (dict "root" . "key" "backend.preset"))) -}}
 {{- end -}}
 {{- if not $backend.endpoint -}}
-{{- fail "backend.endpoint is not set: it is the URL of remote write, for example https://prometheus.example.com/api/v1/write" -}}
+{{- fail (printf "%s is not set: it is the URL of remote write, for example https://prometheus.example.com/api/v1/write" (include "common.key" (dict "root" . "key" "backend.endpoint"))) -}}
 {{- end -}}
 {{- $name := $backend.preset -}}
 {{- with (index $backend $name | default dict).auth -}}
@@ -21,11 +21,11 @@ SPDX-License-Identifier: Apache-2.0
 {{- $found := index $known $name -}}
 {{- range $key := $found.required -}}
 {{- if not (include "otel.backend.value" (dict "backend" $backend "key" $key)) -}}
-{{- fail (printf "backend.%s is not set: the backend %s needs it" $key $name) -}}
+{{- fail (printf "%s is not set: the backend %s needs it" (include "common.key" (dict "root" $ "key" (printf "backend.%s" $key))) $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $found.secret (not $backend.existingSecret) -}}
-{{- fail (printf "backend.existingSecret is not set: the backend %s needs a Secret, whose keys backend.secretKeys names" $name) -}}
+{{- fail (printf "%s is not set: the backend %s needs a Secret, whose keys backend.secretKeys names" (include "common.key" (dict "root" . "key" "backend.existingSecret")) $name) -}}
 {{- end -}}
 {{- toYaml $found -}}
 {{- end -}}

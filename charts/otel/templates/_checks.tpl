@@ -6,9 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 
 {{- define "otel.checks" -}}
 {{- if not (or (include "otel.discovery" .) .Values.presets.selfMetrics.enabled .Values.presets.otlp.enabled) -}}
-{{- fail "presets: all of them are off, and nothing is left to deliver: enable one" -}}
+{{- fail (printf "%s: all of them are off, and nothing is left to deliver: enable one" (include "common.key" (dict "root" . "key" "presets"))) -}}
 {{- end -}}
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
-{{- fail "serviceAccount.name is not set: with serviceAccount.create false it says which one the pods use" -}}
+{{- fail (printf "%s is not set: with create false it says which service account the pods use" (include "common.key" (dict "root" . "key" "serviceAccount.name"))) -}}
 {{- end -}}
 {{- end -}}

@@ -86,7 +86,7 @@ Values of a customer stay references to environment variables, so the ConfigMap 
 {{- define "otel.log.maxBytes" -}}
 {{- $size := include "common.bytes" (dict "key" "persistence.size" "value" .Values.persistence.size) | int64 -}}
 {{- if lt $size 1073741824 -}}
-{{- fail (printf "persistence.size is %s: the log needs 1Gi at least, of which 512Mi are for samples that were set aside" .Values.persistence.size) -}}
+{{- fail (printf "%s is %s: the log needs 1Gi at least, of which 512Mi are for samples that were set aside" (include "common.key" (dict "root" . "key" "persistence.size")) .Values.persistence.size) -}}
 {{- end -}}
 {{- div (mul (sub $size 536870912) 4) 5 -}}
 {{- end -}}
