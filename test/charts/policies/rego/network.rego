@@ -140,19 +140,20 @@ deny contains lib.finding(rego.metadata.rule(), resource, "", sprintf("%s is not
 }
 
 # METADATA
-# title: Rules of NetworkPolicies name ports
+# title: Rules of NetworkPolicies name ports, except among the pods of the namespace
 # description: >-
-#   A rule without ports opens all of them.
+#   A rule without ports opens all of them. Who scrapes its neighbours does not know their ports beforehand.
 # custom:
 #   id: network-policy-open
 #   severity: high
 #   remedy: >-
 #     name the ports
-deny contains lib.finding(rego.metadata.rule(), resource, sprintf("%s rule %d", [direction, index]), "a rule names no ports") if {
+deny contains lib.finding(rego.metadata.rule(), resource, sprintf("%s rule %d", [direction, index]), "a rule opens every port beyond the namespace") if {
 	some resource in lib.of_kind("NetworkPolicy")
-	some direction in ["ingress", "egress"]
+	some direction, peers in {"ingress": "from", "egress": "to"}
 	some index, rule in resource.spec[direction]
 	count(object.get(rule, "ports", [])) == 0
+	not stays_inside(object.get(rule, peers, []))
 }
 
 # METADATA
@@ -173,4 +174,12 @@ covered(pod) if {
 	some policy in lib.of_kind("NetworkPolicy")
 	lib.namespace(policy) == lib.namespace(pod.resource)
 	lib.selects(policy.spec.podSelector, pod.labels)
+}
+
+# No peers are all peers.
+stays_inside(peers) if {
+	count(peers) > 0
+	every peer in peers {
+		object.keys(peer) == {"podSelector"}
+	}
 }
