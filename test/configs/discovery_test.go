@@ -48,6 +48,16 @@ kube_pod_status_phase{namespace="shop",pod="shop-api-0",uid="u",phase="Running"}
 kube_pod_container_info{namespace="runner-acme",pod="tool-manager-0",container="sdk-server",image="sdk-py:v1.20.0"} 1
 `
 
+// probePage is what a blackbox exporter says about a service that answers.
+const probePage = `# TYPE probe_success gauge
+probe_success 1
+# TYPE probe_ip_addr_hash gauge
+probe_ip_addr_hash 1.268118805e+09
+`
+
+// probed is a service that has no pods: the exporter is asked, not the service.
+const probed = "kubiya-operator.runner-acme.svc:80"
+
 // target is a page on an address, and how often it was asked for.
 type target struct{ scrapes atomic.Int64 }
 
@@ -78,6 +88,7 @@ func TestCollectorInACluster(t *testing.T) {
 		"127.0.77.13:13001": startTarget(t, "127.0.77.13:13001", "/internal/metrics", componentPage),
 		"127.0.77.14:18081": startTarget(t, "127.0.77.14:18081", "/metrics", componentPage),
 		"127.0.77.15:8080":  startTarget(t, "127.0.77.15:8080", "/metrics", statePage),
+		probed:              startTarget(t, "127.0.77.20:9115", "/probe", probePage),
 	}
 	untouched := map[string]*target{
 		"the neighbour":                        startTarget(t, "127.0.77.99:18080", "/metrics", componentPage),
@@ -106,7 +117,7 @@ func TestCollectorInACluster(t *testing.T) {
 	c := start(t, withAPIServer(t, configFiles(t)["collector.yaml"], api.URL), collectorIP, map[string]string{
 		"RUNNER_ORGANIZATION": organization, "RUNNER_NAME": "r1", "RUNNER_NAMESPACE": namespace,
 		"REMOTE_WRITE_URL": receiver.URL + "/api/v1/write",
-		"SCRAPE_INTERVAL":  "1s", "SCRAPE_TIMEOUT": "900ms", "MY_POD_NAME": "otel-collector-0",
+		"SCRAPE_INTERVAL":  "1s", "SCRAPE_TIMEOUT": "900ms", "MY_POD_NAME": "otel-collector-0", "PROBE_EXPORTER": "127.0.77.20:9115",
 	})
 	// Three scrapes of each: one that is double or out of place shows by then.
 	deadline := time.After(limit)
@@ -140,6 +151,7 @@ func TestCollectorInACluster(t *testing.T) {
 			"127.0.77.13:13001":   "runner-components",
 			"127.0.77.14:18081":   "kubiya-apps",
 			"127.0.77.15:8080":    "kube-state-metrics",
+			probed:                "probes",
 			collectorIP + ":8888": "otel-collector",
 		}, jobs)
 	})
@@ -157,6 +169,7 @@ func TestCollectorInACluster(t *testing.T) {
 				"127.0.77.13:13001":   podLabels("tool-manager", "tool-manager-0", "tool-manager", "tool-manager:0.5.8", "0.5.8", "tool-manager-0.5.8"),
 				"127.0.77.14:18081":   podLabels("workflow-engine", "workflow-engine-0", "workflow-engine", "workflow-engine:v1.46.2", "v1.46.2", "workflow-engine-1.46.2"),
 				"127.0.77.15:8080":    {"app": "kube-state-metrics", "exporter": "kube-state-metrics"},
+				probed:                {"app": "kubiya-operator", "exporter": "blackbox-exporter", "target": probed},
 				collectorIP + ":8888": {"app": "otel-collector", "exporter": "otel-collector", "pod": "otel-collector-0"},
 			}[ls.Get("instance")]
 			require.NotNil(t, want, "a series of an unknown target: %s", ls)
@@ -171,7 +184,8 @@ func TestCollectorInACluster(t *testing.T) {
 		}
 		assert.NotContains(t, names, "target_info")
 		assert.NotContains(t, names, "internal_queue_length", "no dashboard reads it")
-		for _, name := range []string{"up", "scrape_duration_seconds", "go_goroutines", "http_requests_total", "kube_pod_status_phase", "otelcol_process_uptime_seconds_total"} {
+		assert.NotContains(t, names, "probe_ip_addr_hash", "no dashboard reads it")
+		for _, name := range []string{"up", "scrape_duration_seconds", "go_goroutines", "http_requests_total", "kube_pod_status_phase", "probe_success", "otelcol_process_uptime_seconds_total"} {
 			assert.Contains(t, names, name)
 		}
 	})

@@ -100,7 +100,7 @@ func withAPIServer(t *testing.T, file, apiServer string) string {
 		}
 	}
 	walk(&doc)
-	require.Equal(t, 3, edited, "jobs that discover in Kubernetes")
+	require.Equal(t, 4, edited, "jobs that discover in Kubernetes")
 	out, err := yaml.Marshal(&doc)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "config.yaml")

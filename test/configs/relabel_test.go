@@ -77,7 +77,7 @@ func TestDiscoveryIsScoped(t *testing.T) {
 			assert.Equal(t, kubernetes.AttachMetadataConfig{}, k8s.AttachMetadata, job.JobName)
 		}
 	}
-	assert.Equal(t, 3, discoveries)
+	assert.Equal(t, 4, discoveries)
 }
 
 // Names that Kubernetes allows and YAML takes for something else. One that got lost would mean the whole cluster.
@@ -96,7 +96,7 @@ func TestNamespaceStaysText(t *testing.T) {
 				names++
 			}
 		}
-		assert.Equal(t, 4, names)
+		assert.Equal(t, 5, names)
 	}
 }
 
