@@ -242,7 +242,7 @@ func (c *client) create(ctx context.Context, objects []*unstructured.Unstructure
 	for _, object := range objects {
 		resource, err := c.resource(object)
 		if err == nil {
-			_, err = resource.Create(ctx, object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			_, err = resource.Create(ctx, object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 		}
 		if err != nil {
 			refusals = append(refusals, err)

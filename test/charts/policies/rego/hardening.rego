@@ -16,8 +16,8 @@ import data.lib
 #     remove securityContext.privileged
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "privileged is set") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	container.securityContext.privileged
 }
 
@@ -32,7 +32,6 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, "privileged
 #     set securityContext.allowPrivilegeEscalation: false on the container
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "allowPrivilegeEscalation is not false") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
 	object.get(container, ["securityContext", "allowPrivilegeEscalation"], true)
 	not container.securityContext.privileged
@@ -49,8 +48,8 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, "allowPrivi
 #     set securityContext.capabilities.drop: [ALL]
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "capabilities are not dropped") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	not "ALL" in object.get(container, ["securityContext", "capabilities", "drop"], [])
 }
 
@@ -81,8 +80,8 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, sprintf("ca
 #     set securityContext.runAsNonRoot: true
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "runAsNonRoot is not true") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	not lib.setting(pod, container, "runAsNonRoot")
 }
 
@@ -97,8 +96,8 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, "runAsNonRo
 #     set securityContext.runAsUser to a number above 0
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "runAsUser is not set, or 0") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	not above_zero(pod, container, "runAsUser")
 }
 
@@ -113,8 +112,8 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, "runAsUser 
 #     set securityContext.runAsGroup to a number above 0
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "runAsGroup is not set, or 0") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	not above_zero(pod, container, "runAsGroup")
 }
 
@@ -159,8 +158,8 @@ deny contains lib.in_container(rego.metadata.rule(), pod, container, "no seccomp
 #     set securityContext.readOnlyRootFilesystem: true, and mount an emptyDir where something is written
 deny contains lib.in_container(rego.metadata.rule(), pod, container, "readOnlyRootFilesystem is not true") if {
 	some pod in lib.pods
-	not lib.exempt(pod)
 	some container in lib.containers(pod)
+	not lib.exempt(pod, container)
 	not container.securityContext.readOnlyRootFilesystem
 }
 

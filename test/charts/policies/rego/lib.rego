@@ -44,10 +44,11 @@ setting(pod, container, field) := value if {
 	value := container.securityContext[field]
 } else := pod.spec.securityContext[field]
 
-# BuildKit needs a privileged root. One component may have it, where it says so itself.
-exempt(pod) if {
+# BuildKit needs a privileged root. One component may have it, where it says so itself, and only in the container that is privileged.
+exempt(pod, container) if {
 	pod.labels["kubiya.io/policy-exemption"] == "privileged-build-engine"
 	pod.labels["app.kubernetes.io/kubiya-runner-component"] == "dagger-engine"
+	container.securityContext.privileged
 }
 
 namespace(resource) := object.get(resource, ["metadata", "namespace"], "")
