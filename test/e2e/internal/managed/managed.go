@@ -37,8 +37,8 @@ const (
 )
 
 const (
-	// WritePath takes remote write; QueryPath answers PromQL, /api/v1/query and so on are under it.
-	WritePath, QueryPath = "/api/v1/write", "/"
+	// WritePath takes remote write. The rest of Prometheus's HTTP API is next to it.
+	WritePath = "/api/v1/write"
 	// IdentityPath issues tokens, as the managed identity endpoint of an Azure machine does.
 	IdentityPath = "/identity"
 
