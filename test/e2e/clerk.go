@@ -45,6 +45,10 @@ type collectorLife struct {
 // rounds is how often the clerk goes round.
 const rounds = time.Second
 
+// farewell is how long a process may go on whose pod is not there any more: one that was deleted by force is killed a little
+// later. Its address is given to nobody else so soon.
+const farewell = 10 * time.Second
+
 func newClerk(c *cluster) *clerk {
 	return &clerk{
 		cluster: c, pods: map[string]map[string]bool{}, live: map[string][]account.Target{}, collectors: map[types.UID]collectorLife{},
@@ -102,7 +106,7 @@ func (c *clerk) round(ctx context.Context) {
 	defer c.mu.Unlock()
 	for uid, life := range c.collectors {
 		if !present[uid] {
-			c.book.End(life.address, time.Now())
+			c.book.End(life.address, time.Now().Add(farewell))
 			delete(c.collectors, uid)
 		}
 	}

@@ -36,7 +36,8 @@ func explosion(ctx context.Context, w *world) error {
 		return err
 	}
 	w.eventually(ctx, "series above the limit are dropped, and counted with the reason", time.Minute, "a counter above 0", func(ctx context.Context) (bool, string, error) {
-		dropped, err := w.number(ctx, w.first, `sum(otelcol_processor_runner_points_total{$R,decision="dropped",reason=~".*(series|component|metric).*"})`)
+		dropped, err := w.number(ctx, w.first, fmt.Sprintf(
+			`sum(otelcol_processor_runner_points_total{$R,decision="dropped",reason="component_series_limit",component=%q})`, explodingComponent))
 		return dropped > 0, fmt.Sprint(dropped), err
 	})
 	w.eventually(ctx, "what was let through is delivered", time.Minute, "some of the new series", func(ctx context.Context) (bool, string, error) {

@@ -5,12 +5,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubiyabot/otelcol-runner/test/internal/admission"
 )
 
 // leastPods is how many pods a runner has at the least.
@@ -69,38 +72,42 @@ func (w *world) refusals(ctx context.Context, r *runner) {
 		name, pattern string
 		flags         []string
 	}{
-		{"without an organization it does not install, and says which value is missing", `global\.organization|organization`, r.without("global.organization")},
-		{"without a backend it does not install, and says which value is missing", `(otel\.)?backend\.preset`, r.without("otel.backend.preset")},
-		{"without an endpoint it does not install, and says which value is missing", `(otel\.)?backend\.endpoint`, r.without("otel.backend.endpoint")},
-		{"a mistyped key is refused, and the right one is named", `otel\.backend`, append(slices.Clone(r.needed), "--set=otel.backand.preset=azure")},
+		{"without an organization it does not install, and says which value is missing", `global\.organization is not set`, r.without("global.organization")},
+		{"without a backend it does not install, and says which value is missing", `otel\.backend\.preset is not set`, r.without("otel.backend.preset")},
+		{"without an endpoint it does not install, and says which value is missing", `otel\.backend\.endpoint is not set`, r.without("otel.backend.endpoint")},
+		{"a mistyped key is refused, and the right one is named", `backand'?: .*did you mean .*backend`, append(slices.Clone(r.needed), "--set=otel.backand.preset=azure")},
 	} {
 		_, err := r.helm.run(ctx, append([]string{"install", r.name, r.chart, "--namespace", r.namespace, "--dry-run=client"}, one.flags...)...)
 		w.matches(one.name, one.pattern, fmt.Sprint(err))
 	}
 }
 
-// guards checks that what guards the namespace does: the policies of a customer, and Pod Security.
+// leastRules is how many rules a customer's policies have at the least.
+const leastRules = 30
+
+// guards checks that what guards the namespace does: the policies of a customer, each by what breaks it and what keeps it, and
+// Pod Security.
 func (w *world) guards(ctx context.Context, r *runner) error {
-	careless := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "careless"},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "careless", Image: "docker.io/library/busybox:latest"}}},
-	}
-	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
-	w.eventually(ctx, "the namespace refuses a pod with a moving tag", 30*time.Second, "[image-tag-pinned]", func(ctx context.Context) (bool, string, error) {
-		_, err := w.cluster.CoreV1().Pods(r.namespace).Create(ctx, careless, try)
-		return strings.Contains(fmt.Sprint(err), "image-tag"), tail(fmt.Sprint(err), 300), nil
-	})
-	namespace, err := w.cluster.CoreV1().Namespaces().Get(ctx, r.namespace, metav1.GetOptions{})
+	verdict, err := admission.Judge(ctx, w.cluster.config, filepath.Join(w.root, "test", "charts", "policies"))
 	if err != nil {
 		return err
 	}
-	w.equal("Pod Security is enforced on it", "restricted", namespace.Labels["pod-security.kubernetes.io/enforce"])
-	return nil
+	w.that(len(verdict.Rules) >= leastRules, "the API server enforces the policies", fmt.Sprintf("at least %d rules", leastRules), "%d", len(verdict.Rules))
+	none(w.checks, "each of them denies what breaks it, and admits what keeps it", verdict.Faults)
+
+	root := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "root"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "root", Image: "registry.example.com/root:1.0.0"}}},
+	}
+	_, err = w.cluster.CoreV1().Pods(r.namespace).Create(ctx, &root, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	w.matches("Pod Security `restricted` is enforced on the namespace", `violates PodSecurity "restricted`, fmt.Sprint(err))
+	w.before[""], err = w.cluster.objects(ctx, "")
+	return err
 }
 
 // hardened checks what a restricted namespace does not: who has a token, and that nothing secret is in an environment.
 func (w *world) hardened(pods []corev1.Pod) {
-	callers := []string{collectorComponent, "kube-state-metrics", "agent-manager", "tool-manager", "kubiya-operator"}
+	callers := []string{collectorComponent, "kube-state-metrics", "agent-manager", "tool-manager"}
 	var secret, token, links, root []string
 	for _, pod := range pods {
 		if found := tokens(pod.Spec.Volumes); len(found) > 0 && !slices.Contains(callers, pod.Labels[componentLabel]) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,9 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// missingRight is what the log has to say, with quotes as JSON has them or as they are.
+var missingRight = regexp.MustCompile(`(?m)^.*cannot list resource \\?"pods\\?" in API group \\?"\\?" in the namespace \\?"` + firstNamespace + `.*$`)
 
 // rights takes the right to pods from the collector's Role, and starts it again. What a customer sees who has edited the Role
 // is a log that names the right, targets that are gone, and others that go on; and it mends itself.
@@ -40,8 +44,8 @@ func rights(ctx context.Context, w *world) error {
 	started := time.Now()
 	w.eventually(ctx, "its log says which right is missing, and where", time.Minute, `cannot list resource "pods" in the namespace`, func(ctx context.Context) (bool, string, error) {
 		text, err := w.cluster.logs(ctx, w.first.namespace, before.Name, collectorContainer, false)
-		line := lineWith(text, `cannot list resource \"pods\"`)
-		return strings.Contains(line, w.first.namespace), line, err
+		line := missingRight.FindString(text)
+		return line != "", tail(line, 300), err
 	})
 	w.eventually(ctx, "targets that need no pods go on", time.Minute, "a fresh up of the collector's own and of every probe", func(ctx context.Context) (bool, string, error) {
 		stale, err := w.stale(ctx, w.first, started)
@@ -88,14 +92,4 @@ func withoutResource(rules []rbacv1.PolicyRule, resource string) []rbacv1.Policy
 		}
 	}
 	return left
-}
-
-// lineWith is the first line of a text that has something in it.
-func lineWith(text, part string) string {
-	for line := range strings.Lines(text) {
-		if strings.Contains(line, part) {
-			return strings.TrimSpace(line)
-		}
-	}
-	return "no line with " + part
 }

@@ -117,11 +117,7 @@ func create(ctx context.Context, c *checks, root, folder string) (w *world, err 
 			return w, err
 		}
 	}
-	if err := w.makeDecoys(ctx); err != nil {
-		return w, err
-	}
-	w.before[""], err = w.cluster.objects(ctx, "")
-	return w, err
+	return w, w.makeDecoys(ctx)
 }
 
 // newRunner is a runner of an organization, whose values are in a file of the folder values.

@@ -116,9 +116,12 @@ const (
 	Failed
 )
 
-// slack is by how much the time of a report may be off the scrape: a scraper moves it onto its grid, and the request takes
-// its way.
-const slack = 500 * time.Millisecond
+// A report has the time at which its scrape was due: the request came after it, by up to late where the machine is busy. slack
+// is for what clocks and rounding do.
+const (
+	late  = 2500 * time.Millisecond
+	slack = 100 * time.Millisecond
+)
 
 // Settle decides the fate of the scrapes of a target, in the order of their numbers. The reports are those of the target;
 // what was scraped later than until is not owed yet.
@@ -158,7 +161,7 @@ func (b *Book) ended(s Scrape, later []Scrape) bool {
 func down(s Scrape, reports []Report) bool {
 	failed := false
 	for _, r := range reports {
-		if r.At.After(s.At.Add(-slack)) && r.At.Before(s.At.Add(slack)) {
+		if r.At.After(s.At.Add(-late)) && r.At.Before(s.At.Add(slack)) {
 			failed = !r.Up
 		}
 	}

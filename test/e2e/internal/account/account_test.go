@@ -42,7 +42,7 @@ func TestFates(t *testing.T) {
 		},
 		"a page that the collector reports as failed": {
 			scrapes: []account.Scrape{whole(1, a), whole(2, a)},
-			reports: []account.Report{{At: at(2.1), Up: true}, {At: at(4.1), Up: false}},
+			reports: []account.Report{{At: at(1.9), Up: true}, {At: at(3.2), Up: false}},
 			want:    []account.Fate{account.Owed, account.Failed},
 		},
 		"the last of a collector that ended may have been in flight": {
