@@ -31,7 +31,8 @@ func optional(property map[string]any) bool {
 		return slices.Contains(kind, any("null"))
 	case string:
 		_, fields := property["properties"]
-		return kind == "array" || kind == "object" && !fields
+		_, least := property["minItems"]
+		return kind == "array" && !least || kind == "object" && !fields
 	}
 	return false
 }

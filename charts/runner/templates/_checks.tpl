@@ -8,9 +8,6 @@ What the schema cannot say. Each failure names the key, and what to set instead.
 {{- if and .Values.dagger.enabled .Values.dagger.externalEngine.address -}}
 {{- fail "dagger.externalEngine.address is set, and dagger.enabled is true: components would not know which engine is meant. Set dagger.enabled: false, or remove the address" -}}
 {{- end -}}
-{{- if and .Values.registryTls.crt .Values.registryTls.existingConfigMap -}}
-{{- fail "registryTls.crt and registryTls.existingConfigMap are both set: keep one of them" -}}
-{{- end -}}
 {{- if and .Values.imageUpdater.enabled (not .Values.imageUpdater.workloads) -}}
 {{- fail "imageUpdater.enabled is true, and imageUpdater.workloads is empty: list what it may patch, as in\nimageUpdater:\n  workloads:\n    - {kind: Deployment, name: runner-agent-manager, container: agent-manager, image: ghcr.io/kubiyabot/agent-manager:v0.5.2}" -}}
 {{- end -}}
@@ -21,6 +18,9 @@ What the schema cannot say. Each failure names the key, and what to set instead.
 
 {{/* registryTls.crt as PEM. */}}
 {{- define "runner.certificate" -}}
+{{- if .Values.registryTls.existingConfigMap -}}
+{{- fail "registryTls.crt and registryTls.existingConfigMap are both set: keep one of them" -}}
+{{- end -}}
 {{- $text := trim .Values.registryTls.crt -}}
 {{- if not (hasPrefix "-----BEGIN" $text) -}}
 {{- $text = $text | nospace | b64dec | trim -}}

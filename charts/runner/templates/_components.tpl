@@ -78,12 +78,12 @@ server. None of it is a value, because changing it in one place breaks another.
   volumes:
     - {{- include "runner.credentials" .Values.nats.customerCredentials | nindent 6 }}
     - name: shared-tools
-      emptyDir: {sizeLimit: {{ .Values.toolManager.sharedToolsSize }}}
+      emptyDir: {sizeLimit: {{ .Values.toolManager.sharedToolsSize | quote }}}
     - name: workspaces
-      emptyDir: {sizeLimit: {{ .Values.toolManager.workspacesSize }}}
+      emptyDir: {sizeLimit: {{ .Values.toolManager.workspacesSize | quote }}}
     {{- with include "runner.registryCA" . }}
     - name: registry-ca
-      configMap: {name: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}
+      configMap: {name: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
     {{- end }}
   containers:
     - name: tool-manager
@@ -98,7 +98,7 @@ server. None of it is a value, because changing it in one place breaks another.
         # The account of the tools: not tool-manager's own, whose rights a tool has no use for.
         KUBIYA_SERVICE_ACCOUNT: {{ include "common.objectName" (dict "root" . "suffix" "tools") }}
         {{- with include "runner.engine" . }}
-        KUBIYA_DAGGER_ENGINE_SERVICE_URL: {{ . }}
+        KUBIYA_DAGGER_ENGINE_SERVICE_URL: {{ . | quote }}
         {{- end }}
         {{- if include "runner.registryCA" . }}
         SSL_CERT_DIR: /etc/ssl/certs:/etc/registry-ca
@@ -138,10 +138,10 @@ server. None of it is a value, because changing it in one place breaks another.
       port: 80
       portName: http
       env:
-        NATS_SERVER: {{ .Values.nats.serverUrl }}
+        NATS_SERVER: {{ .Values.nats.serverUrl | quote }}
         NATS_SUBJECT: {{ .Values.nats.subject | quote }}
         NATS_CREDENTIAL_FILE: /etc/nats/nats.creds
-        NAMESPACE: {{ .Release.Namespace }}
+        NAMESPACE: {{ .Release.Namespace | quote }}
       mounts:
         - {name: nats, mountPath: /etc/nats, readOnly: true}
 {{- end }}
@@ -157,7 +157,7 @@ server. None of it is a value, because changing it in one place breaks another.
   rules: []
   volumes:
     - name: shared-tools
-      emptyDir: {sizeLimit: {{ .Values.workflowEngine.sharedToolsSize }}}
+      emptyDir: {sizeLimit: {{ .Values.workflowEngine.sharedToolsSize | quote }}}
   containers:
     - name: workflow-engine
       port: 8080
@@ -166,7 +166,7 @@ server. None of it is a value, because changing it in one place breaks another.
       env:
         KUBIYA_TOOLS_SHARED_VOLUME: {{ $sharedTools }}
         {{- with include "runner.engine" . }}
-        KUBIYA_DAGGER_ENGINE_SERVICE_URL: {{ . }}
+        KUBIYA_DAGGER_ENGINE_SERVICE_URL: {{ . | quote }}
         {{- end }}
       mounts:
         - {name: shared-tools, mountPath: {{ $sharedTools }}}
@@ -177,7 +177,7 @@ server. None of it is a value, because changing it in one place breaks another.
 {{- define "runner.credentials" -}}
 name: nats
 secret:
-  secretName: {{ .existingSecret }}
+  secretName: {{ .existingSecret | quote }}
   defaultMode: 0440
   items: [{key: {{ .key | quote }}, path: nats.creds}]
 {{- end -}}

@@ -12,20 +12,21 @@ SPDX-License-Identifier: Apache-2.0
 {{- $labels := dict "root" $root "component" .name "version" $job.image.tag -}}
 {{- include "runner.account" (dict "root" $root "name" .name "version" $job.image.tag "rules" $job.rules) }}
 {{- if $root.Values.networkPolicy.enabled }}
-{{ include "runner.networkPolicy" (dict "root" $root "name" .name "version" $job.image.tag "rules" $job.rules "egress" ($job.extraEgress | default list)) }}
+{{ include "runner.networkPolicy" (dict "root" $root "name" .name "version" $job.image.tag "rules" $job.rules "egress" $job.extraEgress) }}
 {{- end }}
 ---
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: {{ $object }}
-  namespace: {{ $root.Release.Namespace }}
+  # Kubernetes appends eleven characters to it for a Job.
+  name: {{ printf "%s-%s" (include "common.fullname" $root | trunc (int (sub 51 (len .name))) | trimSuffix "-") .name }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "common.labels" $labels | nindent 4 }}
 spec:
   schedule: {{ $job.schedule | quote }}
   {{- with $job.timeZone }}
-  timeZone: {{ . }}
+  timeZone: {{ . | quote }}
   {{- end }}
   suspend: {{ $job.suspend | default false }}
   concurrencyPolicy: Forbid
@@ -55,7 +56,7 @@ spec:
             {{- include "common.podSecurityContext" dict | nindent 12 }}
           containers:
             - name: {{ .name }}
-              image: {{ include "common.image" (dict "root" $root "image" $job.image) }}
+              image: {{ include "common.image" (dict "root" $root "image" $job.image) | quote }}
               imagePullPolicy: {{ $job.image.pullPolicy | default "IfNotPresent" }}
               {{- with $job.command }}
               command:
@@ -70,7 +71,7 @@ spec:
                 - name: HOME
                   value: /tmp
                 {{- range $name, $value := $job.env }}
-                - name: {{ $name }}
+                - name: {{ $name | quote }}
                   value: {{ $value | quote }}
                 {{- end }}
               {{- with include "common.resources" $job.resources }}

@@ -17,7 +17,7 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: {{ $object }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- $labels | nindent 4 }}
   {{- with .annotations }}
@@ -32,7 +32,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $object }}
-  namespace: {{ $.root.Release.Namespace }}
+  namespace: {{ $.root.Release.Namespace | quote }}
   labels:
     {{- $labels | nindent 4 }}
 rules:
@@ -42,7 +42,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $object }}
-  namespace: {{ $.root.Release.Namespace }}
+  namespace: {{ $.root.Release.Namespace | quote }}
   labels:
     {{- $labels | nindent 4 }}
 roleRef:
@@ -52,7 +52,7 @@ roleRef:
 subjects:
   - kind: ServiceAccount
     name: {{ $object }}
-    namespace: {{ $.root.Release.Namespace }}
+    namespace: {{ $.root.Release.Namespace | quote }}
 {{- end }}
 {{- end -}}
 
@@ -80,7 +80,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "common.objectName" (dict "root" .root "suffix" .name) }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "common.labels" (dict "root" .root "component" .name "version" .version) | nindent 4 }}
 spec:
@@ -137,7 +137,7 @@ spec:
     {{- if .rules }}
     {{- include "common.egress.apiServer" $root.Values.networkPolicy.apiServer | nindent 4 }}
     {{- end }}
-    {{- with concat $root.Values.networkPolicy.extraEgress .egress }}
+    {{- with concat ($root.Values.networkPolicy.extraEgress | default list) (.egress | default list) }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package charts
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kubiyabot/otelcol-runner/internal/legacyvalues"
+)
+
+// needed is all that README.md asks for.
+var needed = []string{
+	"--set", "global.organization=acme", "--set", "otel.backend.preset=prometheus",
+	"--set", "otel.backend.endpoint=https://prometheus.example.com/api/v1/write",
+}
+
+func TestRunnerNeedsNoMoreThanItsReadmeSays(t *testing.T) {
+	out, message := helm(t, needed...)
+	assert.Empty(t, message)
+	assert.Contains(t, out, "name: runner-tool-manager\n")
+
+	_, message = helm(t, needed[2:]...)
+	assert.Contains(t, message, "global.organization")
+	_, message = helm(t, needed[:2]...)
+	assert.Contains(t, message, "backend.preset")
+}
+
+// Helm refuses every key of the previous chart that has gone, names the new one and says why.
+func TestRunnerRefusesOldKeysByName(t *testing.T) {
+	entries, err := legacyvalues.Table()
+	require.NoError(t, err)
+	values := map[string]any{}
+	var refused []legacyvalues.Entry
+	for _, e := range entries {
+		if e.Action == legacyvalues.Keep || covered(e, entries) {
+			continue
+		}
+		set(values, e.Old, "old")
+		refused = append(refused, e)
+	}
+	text, err := yaml.Marshal(values)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "old.yaml")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+
+	_, message := helm(t, append(needed, "--values", path)...)
+	for _, e := range refused {
+		key := "/" + strings.ReplaceAll(strings.TrimPrefix(e.Old, "dagger."), ".", "/") + "'"
+		assert.Contains(t, message, key)
+		// Helm writes texts with quotes around them.
+		assert.Contains(t, message, strings.ReplaceAll(e.Reason, "'", `\'`), e.Old)
+		assert.Contains(t, message, e.New, e.Old)
+	}
+}
+
+func TestRunnerKeepsOldKeysThatWork(t *testing.T) {
+	out, message := helm(t, append(needed, "--set", "uuid=123e4567-e89b-42d3-a456-426614174000", "--set", "fullnameOverride=acme",
+		"--set", "imagePullSecrets[0].name=mirror", "--set", "nats.serverUrl=tls://bus.example.com:4443", "--set", "nats.subject=acme.prod",
+		"--set", "agentManager.replicas=5", "--set", "agentManager.env.ENVIRONMENT=staging", "--set", "toolManager.image.tag=0.5.9")...)
+	require.Empty(t, message)
+	for _, want := range []string{
+		"name: \"KUBIYA_AGENT_UUID\"\n              value: \"123e4567-e89b-42d3-a456-426614174000\"",
+		"name: acme-agent-manager\n", "name: mirror\n", "port: 4443\n", "value: \"tls://bus.example.com:4443\"", "value: \"acme.prod\"",
+		"replicas: 5\n", "name: \"ENVIRONMENT\"\n              value: \"staging\"", "image: \"ghcr.io/kubiyabot/tool-manager:0.5.9\"\n",
+	} {
+		assert.Contains(t, out, want)
+	}
+}
+
+func TestRunnerRefusesWhatDoesNotGoTogether(t *testing.T) {
+	f := func(want string, flags ...string) {
+		t.Helper()
+		_, message := helm(t, append(needed, flags...)...)
+		assert.Contains(t, message, want)
+	}
+	f("registryTls.crt has a private key in it", "--set", "registryTls.crt=-----BEGIN PRIVATE"+" KEY-----")
+	f("registryTls.crt is no certificate", "--set", "registryTls.crt=abc")
+	f("registryTls.crt and registryTls.existingConfigMap are both set", "--set", "registryTls.crt=abc,registryTls.existingConfigMap=ca")
+	f("imageUpdater.workloads is empty", "--set", "imageUpdater.enabled=true")
+	f("dagger.externalEngine.address is set, and dagger.enabled is true", "--set", "dagger.externalEngine.address=tcp://builder:8080")
+	f("begins with a registry", "--set", "agentManager.image.repository=ghcr.io/kubiyabot/agent-manager")
+	f("did you mean agentManager.replicas?", "--set", "agentManager.replica=2")
+	f("'/agentManager/extraRules/0/verbs/0'", "--set-json", `agentManager.extraRules=[{"apiGroups":[""],"resources":["pods"],"verbs":["*"]}]`)
+}
+
+// covered says whether an entry of the table is below another one that is refused as a whole.
+func covered(e legacyvalues.Entry, entries []legacyvalues.Entry) bool {
+	for _, other := range entries {
+		if other.Action != legacyvalues.Keep && strings.HasPrefix(e.Old, other.Old+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// set sets the value at a path.
+func set(values map[string]any, path string, value any) {
+	key, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		values[key] = value
+		return
+	}
+	below, ok := values[key].(map[string]any)
+	if !ok {
+		below = map[string]any{}
+		values[key] = below
+	}
+	set(below, rest, value)
+}
+
+// helm renders the chart runner, and gives what was rendered and what Helm says about it when it refuses.
+func helm(t *testing.T, flags ...string) (rendered, message string) {
+	t.Helper()
+	path := filepath.Join("..", "bin", "helm")
+	require.FileExists(t, path, "run `make bin/helm`")
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"template", "runner", "runner", "--namespace", "runner"}, flags...)...) //nolint:gosec // a program of this repository
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err == nil {
+		return string(out), ""
+	}
+	return "", stderr.String()
+}
