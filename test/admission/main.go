@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	}
 	summary, err := json.Marshal(map[string]any{
 		"rules": len(verdict.Rules), "denied": verdict.Denied, "admitted": verdict.Admitted, "faults": len(verdict.Faults),
-		"seconds": time.Since(began).Seconds(),
+		"seconds": time.Since(began).Round(100 * time.Millisecond).Seconds(),
 	})
 	if err != nil {
 		return err

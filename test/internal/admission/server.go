@@ -31,7 +31,7 @@ type Server struct {
 	processes []*delivery.Process
 }
 
-// Binaries returns the folder of the cluster's binaries.
+// Binaries returns the folder of the cluster's binaries, $RUNNER_CLUSTER_DIR/bin or the default that `make cluster` fills.
 func Binaries() (string, error) {
 	dir := os.Getenv("RUNNER_CLUSTER_DIR")
 	if dir == "" {
@@ -44,7 +44,7 @@ func Binaries() (string, error) {
 	bin := filepath.Join(dir, "bin")
 	for _, name := range []string{"etcd", "kube-apiserver"} {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil { //nolint:gosec // where the binaries are is for the caller to say
-			return "", fmt.Errorf("%s is missing: run `make cluster` first (%w)", name, err)
+			return "", fmt.Errorf("%s: %s is missing: run `make cluster` first (%w)", bin, name, err)
 		}
 	}
 	return bin, nil
