@@ -140,7 +140,7 @@ func checkDeliveryRun(ctx context.Context, o *checkDeliveryOptions) error {
 			*arrival.Report
 		}{report.Delivered(), report})
 	} else {
-		writeErr = writeArrival(o.streams.out, report, o.timeout)
+		writeErr = writeArrival(o.streams.out, report)
 	}
 	switch {
 	case err != nil || writeErr != nil:
@@ -151,12 +151,12 @@ func checkDeliveryRun(ctx context.Context, o *checkDeliveryOptions) error {
 	return nil
 }
 
-func writeArrival(to io.Writer, r *arrival.Report, timeout time.Duration) error {
+func writeArrival(to io.Writer, r *arrival.Report) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // Flush reports it
 	for i := range r.Collectors {
 		c := &r.Collectors[i]
-		line("%s: %s", c.URL, verdict(c.Delivered, timeout))
+		line("%s: %s", c.URL, verdict(c.Delivered))
 		if c.Problem != "" {
 			line("  %s", c.Problem)
 		}
@@ -173,11 +173,11 @@ func writeArrival(to io.Writer, r *arrival.Report, timeout time.Duration) error 
 		}
 	}
 	if b := r.Backend; b != nil {
-		line("%s: %s", b.URL, verdict(b.Delivered, timeout))
-		switch {
-		case b.Age == nil:
-			line("  no series of %s: do the labels fit what the collector was told, and does it write to this backend?", b.Selector)
-		default:
+		line("%s: %s", b.URL, verdict(b.Delivered))
+		if b.Problem != "" {
+			line("  %s", b.Problem)
+		}
+		if b.Age != nil {
 			line("  %s\tthe latest sample is %s old", b.Selector, seconds(*b.Age))
 		}
 		for _, c := range b.Components {
@@ -190,11 +190,11 @@ func writeArrival(to io.Writer, r *arrival.Report, timeout time.Duration) error 
 	return w.Flush()
 }
 
-func verdict(delivered bool, timeout time.Duration) string {
+func verdict(delivered bool) string {
 	if delivered {
 		return "delivered"
 	}
-	return "not delivered within " + model.Duration(timeout).String()
+	return "not delivered"
 }
 
 func writeReasons(line func(string, ...any), name string, counts map[string]uint64) {

@@ -80,7 +80,7 @@ func TestCheckDeliveryByTheBackend(t *testing.T) {
 
 	code, stdout, _ = command(t, append(args, "--max-age", "10s", "--timeout", "100ms")...)
 	assert.Equal(t, exitBroken, code)
-	assert.Contains(t, stdout, server.URL+": not delivered within 100ms\n")
+	assert.Contains(t, stdout, server.URL+": not delivered\n  nothing younger than 10s: ")
 }
 
 func TestCheckDeliveryThatCannotAsk(t *testing.T) {

@@ -257,7 +257,7 @@ func TestWhatTheBackendHas(t *testing.T) {
 }
 
 func TestWhatTheBackendHasNot(t *testing.T) {
-	f := func(change func(*arrival.Query), hasSome bool) {
+	f := func(change func(*arrival.Query), hasSome bool, problem string) {
 		t.Helper()
 		q := query(backend(t, 90*time.Second, nil))
 		change(&q)
@@ -265,11 +265,12 @@ func TestWhatTheBackendHasNot(t *testing.T) {
 		require.NoError(t, err)
 		assert.False(t, report.Delivered())
 		assert.Equal(t, hasSome, report.Backend.Age != nil)
+		assert.Contains(t, report.Backend.Problem, problem)
 	}
-	f(func(*arrival.Query) {}, true) // too old
-	f(func(q *arrival.Query) { q.Runner, q.MaxAge = "r2", time.Hour }, false)
-	f(func(q *arrival.Query) { q.Organization, q.MaxAge = `acme"} or up{runner="r1`, time.Hour }, false)
-	f(func(q *arrival.Query) { q.Namespace, q.MaxAge = "shop", time.Hour }, false)
+	f(func(*arrival.Query) {}, true, "nothing younger than 1m0s")
+	f(func(q *arrival.Query) { q.Runner, q.MaxAge = "r2", time.Hour }, false, "no series of up{organization=")
+	f(func(q *arrival.Query) { q.Organization, q.MaxAge = `acme"} or up{runner="r1`, time.Hour }, false, "no series of up{organization=")
+	f(func(q *arrival.Query) { q.Namespace, q.MaxAge = "shop", time.Hour }, false, "no series of up{organization=")
 }
 
 func TestAuthentication(t *testing.T) {
@@ -313,6 +314,7 @@ func TestABackendThatCannotBeAsked(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		assert.False(t, report.Delivered())
 		assert.NotContains(t, err.Error(), "query=", "the address is said once")
+		assert.Empty(t, report.Backend.Problem, "it is not known")
 	}
 	f(query(answer(403, "text/plain", "")), "it answered 403 Forbidden: the credentials are known and not allowed to do this")
 	f(query(answer(404, "text/plain", "")), "it answered 404 Not Found: give the address without /api/v1/query")

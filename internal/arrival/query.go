@@ -41,6 +41,8 @@ type Backend struct {
 	// Age is the age in seconds of the latest sample; nil: there is none.
 	Age        *float64    `json:"age_seconds"`
 	Components []Component `json:"components,omitempty"`
+	// Problem says what is missing; empty where nothing is, or where the backend could not be asked.
+	Problem string `json:"problem,omitempty"`
 	// Warnings are the backend's own.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -128,7 +130,14 @@ func (q *Query) ask(ctx context.Context, prometheus apiv1.API, b *Backend) error
 	for _, name := range slices.Sorted(maps.Keys(components)) {
 		b.Components = append(b.Components, *components[name])
 	}
-	b.Delivered = b.Age != nil && *b.Age <= q.MaxAge.Seconds()
+	switch {
+	case b.Age == nil:
+		b.Problem = "no series of " + b.Selector + ": do the labels fit what the collector was told, and does it write to this backend?"
+	case *b.Age > q.MaxAge.Seconds():
+		b.Problem = "nothing younger than " + q.MaxAge.String() + ": ask the collector for its own metrics, which know whether it has a backlog"
+	default:
+		b.Problem, b.Delivered = "", true
+	}
 	return nil
 }
 

@@ -24,9 +24,10 @@ rest is stored. A sample is too old when the server has others that are more tha
 out_of_order_time_window: an outage of the collector's network alone ends well, whatever its length.
 `
 
-const bearerEnv = "  BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret\n"
+// gatewayEnv and gatewayExtension are for a token that something in front of the receiver asks for.
+const gatewayEnv = "  BEARER_TOKEN_FILE    required  path of the file with the token, a mounted Secret\n"
 
-const bearerExtension = `# The file is watched: a new token needs no restart.
+const gatewayExtension = `# The file is watched: a new token needs no restart.
 bearertokenauth:
   filename: ${env:BEARER_TOKEN_FILE}
 `
@@ -233,14 +234,14 @@ Authentication: Thanos has none of its own but the tenant's header; the token is
 Thanos stores what is good in a request and answers 409 for the rest (out of order, too old, bad labels), which is set aside,
 413 to a request that is too large, which is sent in parts, and 429 above the series limit, which is tried again.
 `,
-		env:         "  THANOS_TENANT        required  the tenant's ID\n" + bearerEnv,
+		env:         "  THANOS_TENANT        required  the tenant's ID\n" + gatewayEnv,
 		requiredEnv: []string{"THANOS_TENANT", "BEARER_TOKEN_FILE"},
 		exporter: `# Thanos's tenant (its default header, --receive.tenant-header).
 headers:
   THANOS-TENANT: ${env:THANOS_TENANT}
 `,
 		extension:       "bearertokenauth",
-		extensionConfig: bearerExtension,
+		extensionConfig: gatewayExtension,
 	},
 	{
 		file:     "victoriametrics.yaml",
@@ -251,10 +252,10 @@ Authentication: a token for vmauth in front of it.
 VictoriaMetrics takes out-of-order and duplicate samples; it drops, with a 2xx, samples outside of the retention and series
 above its limits. Rate limits are 503, which is tried again. It does not take remote write 2.0.
 `,
-		env:             bearerEnv,
+		env:             gatewayEnv,
 		requiredEnv:     []string{"BEARER_TOKEN_FILE"},
 		extension:       "bearertokenauth",
-		extensionConfig: bearerExtension,
+		extensionConfig: gatewayExtension,
 	},
 	{
 		file:     "prometheus.yaml",
@@ -271,10 +272,10 @@ grafana-cloud.yaml then; a proxy in front of it may ask for a token: take promet
 REMOTE_WRITE_URL is the proxy's and ends in /api/v1/write, for what the proxy passes on.
 Authentication: a token for the proxy. An answer of 401 or 403 is tried again: what is scraped meanwhile waits in the log.
 ` + prometheusRefuses,
-		env:             bearerEnv,
+		env:             gatewayEnv,
 		requiredEnv:     []string{"BEARER_TOKEN_FILE"},
 		extension:       "bearertokenauth",
-		extensionConfig: bearerExtension,
+		extensionConfig: gatewayExtension,
 	},
 	stock,
 }
