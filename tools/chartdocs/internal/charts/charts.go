@@ -17,6 +17,7 @@ import (
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
 	"helm.sh/helm/v3/pkg/getter"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -107,8 +108,13 @@ func Render(root, name string, release Release) ([]Object, error) {
 func Objects(manifest string) ([]Object, error) {
 	var objects []Object
 	for document := range strings.SplitSeq("\n"+manifest, "\n---") {
+		text, err := yaml.YAMLToJSONStrict([]byte(document))
+		if err != nil {
+			return nil, err
+		}
 		var object Object
-		if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
+		// Kubernetes's own: numbers are whole where they are written so.
+		if err := json.Unmarshal(text, (*map[string]any)(&object)); err != nil {
 			return nil, err
 		}
 		if len(object) > 0 {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,7 +33,14 @@ var sources = []struct {
 	{"github.com/kyverno/kyverno@v1.15.2", "config/crds/kyverno/kyverno.io_policyexceptions.yaml", []string{"PolicyException"}},
 }
 
+// gatekeeper is the module that says what a constraint may match. The kinds of constraints are made in a cluster, from templates.
+const gatekeeper = "github.com/open-policy-agent/gatekeeper/v3@v3.23.1"
+
 func main() {
+	if err := constraint(); err != nil {
+		fmt.Fprintf(os.Stderr, "the match of a constraint, of %s: %v\n", gatekeeper, err)
+		os.Exit(1)
+	}
 	for _, s := range sources {
 		if err := fetch(s.module, s.file, s.kinds); err != nil {
 			fmt.Fprintf(os.Stderr, "%s of %s: %v\n", s.file, s.module, err)
@@ -41,18 +49,67 @@ func main() {
 	}
 }
 
-func fetch(module, file string, kinds []string) error {
+// download returns the folder of a module.
+func download(module string) (string, error) {
 	cmd := exec.Command("go", "mod", "download", "-json", module)
 	cmd.Dir = os.TempDir() // outside of any module: the version is the one named here
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("go mod download: %w", err)
+		return "", fmt.Errorf("go mod download: %w", err)
 	}
 	var downloaded struct{ Dir string }
-	if err := json.Unmarshal(out, &downloaded); err != nil {
+	err = json.Unmarshal(out, &downloaded)
+	return downloaded.Dir, err
+}
+
+// constraint writes the schema of a constraint, whose match is a text in Gatekeeper's source.
+func constraint() error {
+	folder, err := download(gatekeeper)
+	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(downloaded.Dir, file))
+	const file = "pkg/target/matchcrd_constant.go"
+	source, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return err
+	}
+	_, text, _ := strings.Cut(string(source), "const matchYAML = `")
+	text = text[:strings.LastIndex(text, "`")]
+	text = regexp.MustCompile("` ?\\+ ?\"`\" ?\\+ ?`").ReplaceAllString(text, "`")
+	var crd map[string]any
+	if err := yaml.Unmarshal([]byte(text), &crd); err != nil {
+		return err
+	}
+	strip(crd)
+	version := crd["spec"].(map[string]any)["versions"].([]any)[0].(map[string]any)
+	match := version["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)["properties"].(map[string]any)["embeddedMatch"]
+	free := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+	object := func(properties map[string]any) map[string]any {
+		return map[string]any{"type": "object", "properties": properties}
+	}
+	short, err := yaml.Marshal(map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"spec": map[string]any{
+			"group": "constraints.gatekeeper.sh", "names": map[string]any{"kind": "K8sPSPPrivilegedContainer"},
+			"versions": []any{map[string]any{"name": "v1beta1", "schema": map[string]any{"openAPIV3Schema": object(map[string]any{
+				"apiVersion": map[string]any{"type": "string"}, "kind": map[string]any{"type": "string"}, "metadata": map[string]any{"type": "object"},
+				"spec": object(map[string]any{"match": match, "parameters": free, "enforcementAction": map[string]any{"type": "string"}}),
+			})}}},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	header := "# The match is from " + file + " of " + gatekeeper + ", the rest is what every constraint has.\n"
+	return os.WriteFile("constraint.yaml", append([]byte(header), short...), 0o644)
+}
+
+func fetch(module, file string, kinds []string) error {
+	folder, err := download(module)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(folder, file))
 	if err != nil {
 		return err
 	}
