@@ -84,7 +84,7 @@ func TestRenderedConfigurationsPassTheTests(t *testing.T) {
 	// One test is for collector.yaml alone.
 	text, err := os.ReadFile(filepath.Join(root, "configs/collector.yaml"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "collector.yaml"), text, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "collector.yaml"), text, 0o600)) //nolint:gosec // the test's own folder
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "tests"), os.DirFS(filepath.Join(root, "configs/tests"))))
 	t.Log(run(t, "runnerctl", nil, "test", filepath.Join(dir, "tests")))
 }

@@ -5,6 +5,7 @@ package chartconfig_test
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,13 +27,18 @@ func TestEachTargetIsInOneShard(t *testing.T) {
 
 	sharded := render(t, "shards", everything...)
 	found := map[string]int{}
+	probing := map[int]bool{}
 	for shard := range 3 {
 		share := targets(t, sharded, strconv.Itoa(shard))
 		assert.NotEmpty(t, share, "shard %d has nothing to do", shard)
 		for target := range share {
 			found[target]++
+			if strings.HasPrefix(target, "probes ") {
+				probing[shard] = true
+			}
 		}
 	}
+	assert.Greater(t, len(probing), 1, "probes have one address, and are shared all the same")
 	for target := range whole {
 		assert.Equal(t, 1, found[target], "shards with the target %s", target)
 		delete(found, target)

@@ -36,7 +36,7 @@ Rules of a NetworkPolicy. Each gives one item of `ingress` or `egress`: use `{{-
   to:
     {{- range . }}
     - ipBlock:
-        cidr: {{ . }}
+        cidr: {{ . | quote }}
     {{- end }}
   {{- end }}
 {{- end -}}
