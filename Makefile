@@ -30,10 +30,10 @@ run: build ## Show the whole product at work on this machine, until Ctrl-C or fo
 	@exec bin/runnerctl demo $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: test
-test: build test-unit test-image test-scrape test-exact test-crash test-outage test-faults ## Run everything that guards a promise
+test: build test-unit test-image test-charts test-scrape test-exact test-crash test-outage test-faults ## Run everything that guards a promise, but for the real cluster (make e2e)
 
 .PHONY: test-unit
-test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every configuration and the demo
+test-unit: build bin/helm chromium ## Run the Go tests, among them the fuzz seeds, every configuration and the demo
 	@# What starts programs on ports has the machine to itself: the two groups run one after the other.
 	go test -timeout 20m $$(go list ./... | grep -vE '/(cmd|internal/demo|test)(/|$$)')
 	go test -timeout 30m -p 1 ./cmd/... ./internal/demo/... ./test/...
@@ -41,6 +41,23 @@ test-unit: build chromium ## Run the Go tests, among them the fuzz seeds, every 
 .PHONY: test-image
 test-image: ## Test the image: reproducible, complete, and what the Dockerfile says
 	cd tools && go test -count=1 ./image/...
+
+.PHONY: test-charts
+test-charts: build bin/helm ## Judge the charts: real Helm, the OpenAPI of Kubernetes, Pod Security, policies, coverage, made-up values
+	@cd tools/chartdocs && go test ./... >&2
+	@cd tools/charts && go test ./... >&2 && go run .
+
+.PHONY: test-admission
+test-admission: cluster ## Let a real kube-apiserver judge the admission policies and their fixtures
+	@go run ./test/admission
+
+.PHONY: e2e
+e2e: build bin/helm ## Install, upgrade and break the charts on a real single-node Kubernetes on this machine; needs root
+	@go run ./test/e2e
+
+.PHONY: cluster
+cluster: ## Build what a node of Kubernetes consists of, about 10 minutes the first time; needs root
+	@./test/e2e/cluster.sh build
 
 .PHONY: test-scrape
 test-scrape: ## Test the configurations by their cases, and the cases by faults and by mutants of each relabel rule
@@ -87,10 +104,22 @@ bin/prometheus: tools/prometheus/go.mod
 	@cd tools/prometheus && ../../hack/progress.sh 'Building Prometheus' go build -ldflags '$(LDFLAGS)' -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	@touch $@
 
+# Helm, with which the charts are tested. Without a cluster it goes by the version of Kubernetes that it is linked with: as its
+# own build does, the flags say which that is.
+HELM_VERSION = $(shell sed -n 's|^.*helm.sh/helm/v3 ||p' tools/charts/go.mod)
+HELM_KUBERNETES = $(shell sed -n 's|^.*k8s.io/client-go v0\.\([0-9]*\).*|\1|p' tools/charts/go.mod)
+HELM := helm.sh/helm/v3
+HELM_LDFLAGS = -X $(HELM)/internal/version.version=$(HELM_VERSION) \
+	$(foreach package,pkg/lint/rules pkg/chartutil,-X $(HELM)/$(package).k8sVersionMajor=1 -X $(HELM)/$(package).k8sVersionMinor=$(HELM_KUBERNETES))
+bin/helm: tools/charts/go.mod
+	@mkdir -p bin
+	@cd tools/charts && ../../hack/progress.sh 'Building Helm' go build -ldflags '$(LDFLAGS) $(HELM_LDFLAGS)' -o ../../bin/helm $(HELM)/cmd/helm
+	@touch $@
+
 .PHONY: lint
 lint: bin/golangci-lint ## Look at the code with golangci-lint
 	bin/golangci-lint run ./...
-	cd tools && ../bin/golangci-lint run --config ../.golangci.yml ./...
+	@for module in tools tools/charts tools/chartdocs tools/coredns; do (cd $$module && echo "golangci-lint run ($$module)" && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 bin/golangci-lint: tools/lint/go.mod
 	@mkdir -p bin
@@ -103,9 +132,13 @@ generate: ## Write what is generated: cmd/otelcol-runner, each component's metad
 	@mkdir -p bin && cd tools && go build -o ../bin/mdatagen go.opentelemetry.io/collector/cmd/mdatagen
 	@PATH="$(CURDIR)/bin:$$PATH" go generate ./...
 
+.PHONY: chart-docs
+chart-docs: ## Write what is generated about the charts: their READMEs, the table of versions, lists of rules, values and images
+	@cd tools/chartdocs && go run .
+
 .PHONY: check-generated
-check-generated: generate ## Fail when a generated file differs from what is committed
-	@git diff --exit-code -- cmd/otelcol-runner components processors configs || \
+check-generated: generate chart-docs ## Fail when a generated file differs from what is committed
+	@git diff --exit-code -- cmd/otelcol-runner components processors configs charts docs examples || \
 		{ echo 'generated files differ: run `make generate` and commit what it writes' >&2; exit 1; }
 
 .PHONY: image
