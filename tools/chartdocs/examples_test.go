@@ -14,11 +14,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/cel-go/cel"
 	"github.com/google/shlex"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v3/pkg/cli/values"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
@@ -76,7 +79,7 @@ func check(kinds schema.Kinds, object charts.Object) error {
 func TestObjectsOfExamples(t *testing.T) {
 	kinds, err := schema.Load()
 	require.NoError(t, err)
-	for _, file := range files(t, "examples", "*.yaml") {
+	for _, file := range append(files(t, "examples", "*.yaml"), files(t, "docs/charts", "*.yaml")...) {
 		if isValues(file) {
 			continue
 		}
@@ -299,21 +302,25 @@ func TestMirrorIsTheOnlyRegistry(t *testing.T) {
 
 // TestMeshPorts: the ports that take plain requests are those that are scraped or probed.
 func TestMeshPorts(t *testing.T) {
-	asked := map[string]string{}
+	const componentLabel = "app.kubernetes.io/kubiya-runner-component"
 	rendered := example(t, "service-mesh/istio-values.yaml")
+	meshed := map[string]charts.Object{}
 	for _, object := range rendered {
-		component := charts.Text(object, "metadata", "labels", "app.kubernetes.io/kubiya-runner-component")
-		if object.Kind() != "Service" || charts.Text(object, "metadata", "annotations", "kubiya.io/probe") == "" {
+		labels := asMap(charts.At(object, "spec", "template", "metadata", "labels"))
+		if labels["sidecar.istio.io/inject"] == "true" {
+			meshed[fmt.Sprint(labels[componentLabel])] = object
+		}
+	}
+	asked := map[string]string{}
+	for _, object := range rendered {
+		name := charts.Text(object, "metadata", "labels", componentLabel)
+		workload, ok := meshed[name]
+		if object.Kind() != "Service" || !ok || charts.Text(object, "metadata", "annotations", "kubiya.io/probe") == "" {
 			continue
 		}
-		for _, workload := range rendered {
-			if workload.Kind() == "Deployment" && charts.Text(workload, "metadata", "labels", "app.kubernetes.io/kubiya-runner-component") == component {
-				target := asMap(charts.At(object, "spec", "ports").([]any)[0])["targetPort"]
-				asked[component] = portOf(podSpec(workload), target)
-				if scraped := charts.Text(workload, "spec", "template", "metadata", "annotations", "prometheus.io/port"); scraped != "" {
-					assert.Equal(t, scraped, asked[component], component)
-				}
-			}
+		asked[name] = portOf(podSpec(workload), asMap(asList(charts.At(object, "spec", "ports"))[0])["targetPort"])
+		if scraped := charts.Text(workload, "spec", "template", "metadata", "annotations", "prometheus.io/port"); scraped != "" {
+			assert.Equal(t, scraped, asked[name], name)
 		}
 	}
 	require.Len(t, asked, 4)
@@ -341,4 +348,144 @@ func portOf(spec map[string]any, port any) string {
 		}
 	}
 	return fmt.Sprint(port)
+}
+
+// TestExemptions: each exception lets off a pod with both labels, and no pod with one of them or none.
+func TestExemptions(t *testing.T) {
+	const folder = "docs/charts/exemption/"
+	both := map[string]string{"kubiya.io/policy-exemption": "privileged-build-engine", "app.kubernetes.io/kubiya-runner-component": "dagger-engine"}
+	pods := []map[string]string{both, {}}
+	for label, value := range both {
+		pods = append(pods, map[string]string{label: value})
+	}
+	for _, object := range everythingRendered(t) {
+		if object.Kind() != "StatefulSet" || component(object) != "dagger-engine" {
+			continue
+		}
+		for label, value := range both {
+			assert.Equal(t, value, asMap(charts.At(object, "spec", "template", "metadata", "labels"))[label])
+		}
+	}
+	gatekeeper := manifest(t, folder+"gatekeeper.yaml")
+	kyverno := manifest(t, folder+"kyverno.yaml")[0]
+	admission := manifest(t, folder+"admission-policy.yaml")[0]
+	for i, pod := range pods {
+		wantExempt := i == 0
+
+		judged := false
+		for _, constraint := range gatekeeper {
+			judged = judged || selects(t, charts.At(constraint, "spec", "match", "labelSelector"), pod)
+		}
+		assert.Equal(t, wantExempt, !judged, "gatekeeper: %v", pod)
+
+		match := asMap(asMap(asList(charts.At(kyverno, "spec", "match", "any"))[0])["resources"])
+		assert.Equal(t, wantExempt, selects(t, match["selector"], pod), "kyverno: %v", pod)
+
+		condition := charts.Text(asMap(asList(charts.At(admission, "spec", "matchConditions"))[0]), "expression")
+		assert.Equal(t, wantExempt, !evaluate(t, condition, pod), "admission policy: %v", pod)
+	}
+}
+
+func everythingRendered(t *testing.T) []charts.Object {
+	t.Helper()
+	objects, err := charts.Render(root, "runner", everything())
+	require.NoError(t, err)
+	return objects
+}
+
+func manifest(t *testing.T, path string) []charts.Object {
+	t.Helper()
+	objects, err := charts.Objects(read(t, filepath.Join(root, path)))
+	require.NoError(t, err, path)
+	require.NotEmpty(t, objects, path)
+	return objects
+}
+
+func selects(t *testing.T, written any, pod map[string]string) bool {
+	t.Helper()
+	text, err := yaml.Marshal(written)
+	require.NoError(t, err)
+	var selector metav1.LabelSelector
+	require.NoError(t, yaml.UnmarshalStrict(text, &selector))
+	asked, err := metav1.LabelSelectorAsSelector(&selector)
+	require.NoError(t, err)
+	return asked.Matches(labels.Set(pod))
+}
+
+// evaluate asks an expression in CEL about a pod with these labels.
+func evaluate(t *testing.T, expression string, pod map[string]string) bool {
+	t.Helper()
+	environment, err := cel.NewEnv(cel.OptionalTypes(), cel.Variable("object", cel.DynType))
+	require.NoError(t, err)
+	compiled, issues := environment.Compile(expression)
+	require.NoError(t, issues.Err())
+	program, err := environment.Program(compiled)
+	require.NoError(t, err)
+	metadata := map[string]any{}
+	if len(pod) > 0 {
+		metadata["labels"] = pod
+	}
+	result, _, err := program.Eval(map[string]any{"object": map[string]any{"metadata": metadata}})
+	require.NoError(t, err)
+	return result.Value().(bool)
+}
+
+// TestNamesInPages: what pages tell to delete or patch is there under that name.
+func TestNamesInPages(t *testing.T) {
+	names := map[string]bool{}
+	for _, object := range everythingRendered(t) {
+		if object.Kind() != "StatefulSet" {
+			continue
+		}
+		names["statefulset "+object.Name()] = true
+		for _, claim := range asList(charts.At(object, "spec", "volumeClaimTemplates")) {
+			names["persistentvolumeclaim "+charts.Text(asMap(claim), "metadata", "name")+"-"+object.Name()+"-0"] = true
+		}
+	}
+	found := 0
+	for _, page := range files(t, "charts", "UPGRADING.md") {
+		for _, match := range regexp.MustCompile(`(?:delete|patch) ((?:statefulset|persistentvolumeclaim) \S+)`).FindAllStringSubmatch(read(t, page), -1) {
+			assert.Contains(t, names, match[1], page)
+			found++
+		}
+	}
+	assert.GreaterOrEqual(t, found, 3)
+}
+
+// TestLinksLead looks at the links of all pages here.
+func TestLinksLead(t *testing.T) {
+	pages := append(files(t, "examples", "*.md"), files(t, "docs/charts", "*.md")...)
+	pages = append(pages, files(t, "charts", "*.md")...)
+	pages = append(pages, filepath.Join(root, "docs/compatibility.md"))
+	for _, page := range pages {
+		text := read(t, page)
+		for _, match := range regexp.MustCompile(`\]\(([^)#]*)(#[^)]+)?\)`).FindAllStringSubmatch(text, -1) {
+			switch {
+			case strings.HasPrefix(match[1], "https://"):
+			case match[1] == "":
+				assert.Contains(t, strings.ToLower(text), "## "+strings.ReplaceAll(strings.TrimPrefix(match[2], "#"), "-", " "), "%s: %s", page, match[0])
+			default:
+				_, err := os.Stat(filepath.Join(filepath.Dir(page), match[1]))
+				assert.NoError(t, err, "%s: %s", page, match[1])
+			}
+		}
+	}
+}
+
+// TestArtifactHubImages: what Artifact Hub scans is what the chart runs.
+func TestArtifactHubImages(t *testing.T) {
+	chart, err := charts.Load(root, "runner")
+	require.NoError(t, err)
+	var listed []struct{ Image string }
+	require.NoError(t, yaml.Unmarshal([]byte(chart.Metadata.Annotations["artifacthub.io/images"]), &listed))
+	var images []string
+	for _, each := range listed {
+		images = append(images, each.Image)
+	}
+	assert.ElementsMatch(t, imagesOf(everythingRendered(t)), images)
+}
+
+// TestUpToDate: the committed files are what would be written.
+func TestUpToDate(t *testing.T) {
+	require.NoError(t, run(root, true))
 }

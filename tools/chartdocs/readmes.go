@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/norwoodj/helm-docs/pkg/document"
 	"github.com/norwoodj/helm-docs/pkg/helm"
@@ -16,10 +17,10 @@ import (
 )
 
 // installable are the charts that somebody installs; `common` has nothing to install.
-var installable = []string{"kube-state-metrics"}
+var installable = []string{"runner", "otel", "kube-state-metrics", "dagger"}
 
-// undocumented is a row of helm-docs's table that says nothing about a value. Its own strict mode only knows another style of comments.
-var undocumented = regexp.MustCompile(`(?m)^\| (\S+) \| .* \|  \|$`)
+// bareRow is a row of helm-docs's table that says nothing about a value. Its own strict mode only knows another style of comments.
+var bareRow = regexp.MustCompile(`(?m)^\| (\S+) \| .* \|  \|$`)
 
 // readmes makes each chart's README.md of its README.md.gotmpl and the comments of its values.yaml, with helm-docs. A value without a comment is an error.
 func readmes(root string) (map[string][]byte, error) {
@@ -33,6 +34,7 @@ func readmes(root string) (map[string][]byte, error) {
 	defer func() { _ = os.RemoveAll(temporary) }()
 
 	contents := map[string][]byte{}
+	var undocumented []string
 	for _, name := range installable {
 		folder := filepath.Join(root, "charts", name)
 		info, err := helm.ParseChartInformation(folder, helm.ChartValuesDocumentationParsingConfig{})
@@ -54,10 +56,15 @@ func readmes(root string) (map[string][]byte, error) {
 		if err != nil || len(content) == 0 {
 			return nil, errors.Join(fmt.Errorf("charts/%s/README.md.gotmpl: helm-docs wrote nothing", name), err)
 		}
-		if bare := undocumented.FindAllSubmatch(content, -1); len(bare) > 0 {
-			return nil, fmt.Errorf("charts/%s/values.yaml: %s has no comment `# -- `", name, bare[0][1])
+		if bare := bareRow.FindAllSubmatch(content, -1); len(bare) > 0 {
+			for _, row := range bare {
+				undocumented = append(undocumented, fmt.Sprintf("charts/%s/values.yaml: %s", name, row[1]))
+			}
 		}
 		contents[filepath.Join("charts", name, "README.md")] = content
+	}
+	if len(undocumented) > 0 {
+		return nil, fmt.Errorf("values without a comment `# -- `:\n%s", strings.Join(undocumented, "\n"))
 	}
 	return contents, nil
 }

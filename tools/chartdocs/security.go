@@ -9,6 +9,12 @@ import (
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
 	"github.com/kubiyabot/otelcol-runner/tools/chartdocs/internal/charts"
 )
 
@@ -22,7 +28,6 @@ const (
 var reasons = map[string]string{
 	"otel-collector pods":                         "discovery of what is scraped and probed",
 	"otel-collector endpointslices":               "which pods are behind a service",
-	"kube-state-metrics pods":                     "state of pods",
 	"kube-state-metrics persistentvolumeclaims":   "state of volume claims",
 	"kube-state-metrics deployments":              "state of deployments and statefulsets",
 	"kube-state-metrics jobs":                     "state of jobs",
@@ -41,6 +46,10 @@ func security(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	workloads, err := workloadsTable(objects)
+	if err != nil {
+		return nil, err
+	}
 	rules, err := rulesTable(objects)
 	if err != nil {
 		return nil, err
@@ -51,7 +60,7 @@ func security(root string) (map[string][]byte, error) {
 	}
 	return withSections(root, "docs/charts/security.md", [][2]string{
 		{"kinds", kindsTable(objects)},
-		{"workloads", workloadsTable(objects)},
+		{"workloads", workloads},
 		{"rules", rules},
 		{"picture", picture(flows)},
 		{"flows", flowsTable(flows)},
@@ -79,7 +88,7 @@ func kindsTable(objects []charts.Object) string {
 	return table([]string{"kind", "API", "objects"}, rows)
 }
 
-func workloadsTable(objects []charts.Object) string {
+func workloadsTable(objects []charts.Object) (string, error) {
 	var rows [][]string
 	for _, object := range objects {
 		spec := podSpec(object)
@@ -90,10 +99,14 @@ func workloadsTable(objects []charts.Object) string {
 		if isTest(object) {
 			name += " (`helm test`)"
 		}
-		rows = append(rows, []string{name, object.Kind(), user(spec), token(spec), secrets(spec), exemption(spec)})
+		level, err := podSecurity(spec)
+		if err != nil {
+			return "", fmt.Errorf("%s %s: %w", object.Kind(), object.Name(), err)
+		}
+		rows = append(rows, []string{name, object.Kind(), user(spec), token(spec), secrets(spec), level})
 	}
 	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	return table([]string{"component", "workload", "user", "API token", "reads the Secrets", "Pod Security"}, rows)
+	return table([]string{"component", "workload", "user", "API token", "reads the Secrets", "Pod Security"}, rows), nil
 }
 
 func user(spec map[string]any) string {
@@ -134,17 +147,28 @@ func secrets(spec map[string]any) string {
 	return strings.Join(slices.Sorted(maps.Keys(names)), ", ")
 }
 
-func exemption(spec map[string]any) string {
-	for _, container := range asList(spec["containers"]) {
-		if charts.At(asMap(container), "securityContext", "privileged") == true {
-			return "**privileged**"
+// podSecurity is the strictest level of Pod Security that a pod passes, by the evaluator that the API server has.
+func podSecurity(spec map[string]any) (string, error) {
+	var pod corev1.PodSpec
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(spec, &pod); err != nil {
+		return "", err
+	}
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks())
+	if err != nil {
+		return "", err
+	}
+	for _, level := range []api.Level{api.LevelRestricted, api.LevelBaseline} {
+		at := api.LevelVersion{Level: level, Version: api.LatestVersion()}
+		if policy.AggregateCheckResults(evaluator.EvaluatePod(at, &metav1.ObjectMeta{}, &pod)).Allowed {
+			return string(level), nil
 		}
 	}
-	return "restricted"
+	return "**" + string(api.LevelPrivileged) + "**", nil
 }
 
 func rulesTable(objects []charts.Object) (string, error) {
 	var rows [][]string
+	used := map[string]bool{}
 	for _, object := range objects {
 		if object.Kind() != "Role" {
 			continue
@@ -153,6 +177,7 @@ func rulesTable(objects []charts.Object) (string, error) {
 			rule := asMap(each)
 			resources := texts(rule["resources"])
 			why, known := reasons[component(object)+" "+resources[0]]
+			used[component(object)+" "+resources[0]] = true
 			if !known {
 				return "", fmt.Errorf("the Role of %s has a rule about %s: say why, in reasons of security.go", component(object), resources[0])
 			}
@@ -164,6 +189,11 @@ func rulesTable(objects []charts.Object) (string, error) {
 				what += ", only " + strings.Join(names, ", ")
 			}
 			rows = append(rows, []string{component(object), what, strings.Join(texts(rule["verbs"]), ", "), why})
+		}
+	}
+	for rule := range reasons {
+		if !used[rule] {
+			return "", fmt.Errorf("reasons of security.go has %q, which no Role has", rule)
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
