@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,7 +30,7 @@ func TestSchemasAreUpToDate(t *testing.T) {
 		require.NoError(t, err)
 		committed, err := os.ReadFile(filepath.Join(filepath.Dir(path), target))
 		require.NoError(t, err, "run `go generate ./charts`")
-		assert.Equal(t, string(want), string(committed), "%s is not what its source gives: run `go generate ./charts`", path)
+		assert.True(t, bytes.Equal(want, committed), "%s is not what its source gives: run `go generate ./charts`", path)
 	}
 }
 
