@@ -11,7 +11,8 @@ stacks of the kernel.
 */}}
 
 {{- define "common.bytes" -}}
-{{- $value := .value | toString -}}
+{{- /* A number of a values file is a float, whose text would be 5.36870912e+08. */ -}}
+{{- $value := kindIs "float64" .value | ternary (int64 .value) .value | toString -}}
 {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$" $value) -}}
 {{- fail (printf "%s is %q: it has to be an amount of bytes, for example 512Mi or 3Gi" .key $value) -}}
 {{- end -}}
