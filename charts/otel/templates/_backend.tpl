@@ -32,7 +32,9 @@ SPDX-License-Identifier: Apache-2.0
 
 {{- define "otel.backend.value" -}}
 {{- $path := splitList "." .key -}}
-{{- index .backend (first $path) (last $path) | default "" -}}
+{{- $value := index .backend (first $path) (last $path) | default "" -}}
+{{- /* A number of a values file is a float, whose text would be 1.234567e+06. */ -}}
+{{- kindIs "float64" $value | ternary (int64 $value) $value -}}
 {{- end -}}
 
 {{- define "otel.secret" -}}
