@@ -9,6 +9,7 @@
 #   cluster.sh load ARCHIVE  load an image archive (docker-archive or OCI) into the node
 #   cluster.sh image NAME:TAG 'ENTRYPOINT ARGUMENT...' FILE[=/PATH]...
 #                            make an image of nothing but these files, and load it
+#   cluster.sh enforce       enforce NetworkPolicies from now on, with kube-router
 #   cluster.sh kubeconfig    print the path of the administrator's kubeconfig
 #   cluster.sh down          stop the node, and delete its state
 #
@@ -179,7 +180,7 @@ identities() (
   key service-accounts.key
   openssl ec -in service-accounts.key -pubout -out service-accounts.pub 2>/dev/null
   key api.key
-  openssl req -new -key api.key -subj /CN=kube-apiserver |
+  openssl req -new -key api.key -subj /O=system:masters/CN=kube-apiserver |
     openssl x509 -req -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out api.crt -extfile <(
       echo "subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:127.0.0.1,IP:$api_service,IP:$node"
     ) 2>/dev/null
@@ -278,7 +279,7 @@ node() {
     --token-auth-file="$pki/tokens.csv" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
     --service-account-key-file="$pki/service-accounts.pub" --service-account-signing-key-file="$pki/service-accounts.key" \
     --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range="$services" --allow-privileged=true \
-    --kubelet-client-certificate="$pki/api.crt" --kubelet-client-key="$pki/api.key" \
+    --kubelet-client-certificate="$pki/api.crt" --kubelet-client-key="$pki/api.key" --kubelet-preferred-address-types=InternalIP \
     --audit-policy-file="$run/audit.yaml" --audit-log-path="$run/audit.log" --audit-log-mode=blocking --audit-log-maxsize=10000
   daemon containerd containerd --config "$run/containerd.toml"
   await 60 kube-apiserver request GET /readyz
@@ -304,6 +305,20 @@ cgroups() {
   else
     printf "%s$name\n" /sys/fs/cgroup/*/
   fi
+}
+
+# --- enforce
+
+# Of the controllers whose modules are served, kube-router is the one that needs nothing but iptables and ipset of the kernel.
+enforce() {
+  [ -e "$run/ready" ] || fail "no node runs; start one with \`$0 up\`"
+  command -v ipset >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends ipset >/dev/null; }
+  compile kube-router kube-router github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
+  local inside=(nsenter --target "$(pgrep -P "$(cat "$run/pid")")" --mount --net --pid)
+  setsid "${inside[@]}" "$bin/kube-router" --kubeconfig="$kubeconfig" --hostname-override=node1 --run-firewall=true \
+    --run-router=false --run-service-proxy=false --run-loadbalancer=false --enable-cni=false \
+    --service-cluster-ip-range="$services" --health-port=0 --metrics-port=0 -v=1 >"$run/log/kube-router.log" 2>&1 </dev/null &
+  await 30 "kube-router" "${inside[@]}" iptables --check FORWARD -m comment --comment "kube-router netpol - TEMCG2JMHZYE7H7T" -j KUBE-ROUTER-FORWARD
 }
 
 # --- images
@@ -353,7 +368,7 @@ down() {
 }
 
 case ${1:-} in
-  build | up | down | node) "$1" ;;
+  build | up | down | node | enforce) "$1" ;;
   kubeconfig) [ -e "$run/ready" ] && echo "$kubeconfig" || fail "no node runs; start one with \`$0 up\`" ;;
   load) load "${2:?which archive?}" ;;
   image) image "${2:?which name?}" "${3:?which entrypoint?}" "${@:4}" ;;

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -39,7 +41,7 @@ func look(ctx context.Context, n *node.Node, say func(string)) error {
 		return err
 	}
 	say("a pod runs under Pod Security restricted, on a volume")
-	if err := scrape(ctx, server.Status.PodIP); err != nil {
+	if err := scrape(ctx, http.DefaultTransport, server.Status.PodIP); err != nil {
 		return err
 	}
 	say("this machine reaches it")
@@ -47,6 +49,10 @@ func look(ctx context.Context, n *node.Node, say func(string)) error {
 		return err
 	}
 	say("another pod reaches it by its Service's name, and writes to the volume")
+	if _, err := n.Client.CoreV1().Pods(namespace).GetLogs(server.Name, &corev1.PodLogOptions{}).DoRaw(ctx); err != nil {
+		return fmt.Errorf("the log of the pod %s: %w", server.Name, err)
+	}
+	say("its log can be read")
 	if err := killed(ctx, n, server.Name); err != nil {
 		return err
 	}
@@ -55,7 +61,14 @@ func look(ctx context.Context, n *node.Node, say func(string)) error {
 		return err
 	}
 	say("a privileged pod is refused")
-	return audited(n, say)
+	if err := audited(n, say); err != nil {
+		return err
+	}
+	if err := isolated(ctx, n, server.Status.PodIP); err != nil {
+		return err
+	}
+	say("a NetworkPolicy is enforced, and the node itself still reaches the pod")
+	return nil
 }
 
 func prepare(ctx context.Context, n *node.Node) error {
@@ -172,12 +185,12 @@ func finished(ctx context.Context, n *node.Node, pod *corev1.Pod) error {
 	})
 }
 
-func scrape(ctx context.Context, address string) error {
+func scrape(ctx context.Context, via http.RoundTripper, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+":8080/metrics", nil)
 	if err != nil {
 		return err
 	}
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
+	response, err := (&http.Client{Timeout: 5 * time.Second, Transport: via}).Do(request)
 	if err != nil {
 		return err
 	}
@@ -240,6 +253,27 @@ func audited(n *node.Node, say func(string)) error {
 		}
 	}
 	return fmt.Errorf("the audit log does not have the refused pod among its %d requests", len(requests))
+}
+
+// isolated makes sure that a pod that admits nobody is reached by nobody but the node.
+func isolated(ctx context.Context, n *node.Node, address string) error {
+	if err := n.EnforceNetworkPolicies(ctx, os.Stderr); err != nil {
+		return err
+	}
+	_, err := n.Client.NetworkingV1().NetworkPolicies(namespace).Create(ctx, &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "nobody"},
+		Spec:       networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	closed := eventually(ctx, func(ctx context.Context) error {
+		if err := scrape(ctx, &http.Transport{DisableKeepAlives: true}, address); err == nil {
+			return errors.New("a pod that admits nobody still answers this machine")
+		}
+		return nil
+	})
+	return errors.Join(closed, scrape(ctx, &http.Transport{DialContext: n.Dial}, address))
 }
 
 // eventually tries for a minute, and says what the last try did.

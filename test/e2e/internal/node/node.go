@@ -86,6 +86,13 @@ func (n *Node) Tag(ctx context.Context, image, name string) error {
 	return err
 }
 
+// EnforceNetworkPolicies enforces NetworkPolicies from now on. This machine is outside the cluster: it reaches pods that do
+// not admit it with Dial only. What takes long is told to progress.
+func (n *Node) EnforceNetworkPolicies(ctx context.Context, progress io.Writer) error {
+	_, err := n.cluster(ctx, progress, "enforce")
+	return err
+}
+
 // Kill kills the first process of a container with SIGKILL, from outside, as the kernel does when memory runs out.
 func (n *Node) Kill(ctx context.Context, namespace, pod, container string) error {
 	p, err := n.Client.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
