@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -184,6 +185,7 @@ func (c *coverage) number(b branch) int {
 
 // renderMarked renders a marked chart; what comes out is not looked at.
 func (c *coverage) renderMarked(s *source, values map[string]any, in situation) (map[string]string, error) {
+	values = copyOf(values)
 	chrt, err := s.fresh()
 	if err != nil {
 		return nil, err
@@ -208,9 +210,8 @@ func (c *coverage) renderMarked(s *source, values map[string]any, in situation) 
 	return engine.RenderWithClientProvider(chrt, toRender, c)
 }
 
-// judgeCoverage renders every values file in every situation with marked templates. What refuses values is rendered by the files of
-// charts/*/ci/refused, which have to fail.
-func judgeCoverage(charts []*source, figures *Figures, report *report) {
+// judgeCoverage renders every values file in every situation with marked templates, and what has to be refused.
+func judgeCoverage(charts []*source, refusedDir string, figures *Figures, report *report) {
 	c := &coverage{known: map[branch]int{}, taken: map[int]bool{}}
 	for _, s := range charts {
 		marked, err := c.mark(s)
@@ -221,13 +222,23 @@ func judgeCoverage(charts []*source, figures *Figures, report *report) {
 		if s.library {
 			continue // its templates are within the other charts
 		}
-		refused, err := filepath.Glob(filepath.Join(s.dir, "ci", "refused", "*.yaml"))
+		refusals, err := loadRefusals(refusedDir, s.name)
 		if err != nil {
-			panic(err) // a constant pattern
+			report.add(Violation{Rule: ruleRefused, Source: s.name, Object: "the files", Message: err.Error()})
 		}
-		inParallel(append(slices.Clone(s.valuesFiles), refused...), func(file string) {
-			for _, in := range situations {
-				c.renderFile(s, marked, file, slices.Contains(refused, file), in, report)
+		figures.Refusals += len(refusals)
+		inParallel(refusals, func(r refusal) {
+			values, err := readValues(r.file)
+			if err == nil {
+				_, err = c.renderMarked(marked, values, situations[1])
+			}
+			if problem := r.check(err); problem != "" {
+				report.add(Violation{Rule: ruleRefused, Source: r.label(), Object: s.name, Message: problem})
+			}
+		})
+		inParallel(s.valuesFiles, func(file string) {
+			if err := c.renderFile(s, marked, file); err != nil {
+				report.add(Violation{Rule: ruleCoverage, Source: s.label(file), Object: s.name, Message: err.Error()})
 			}
 		})
 	}
@@ -237,37 +248,25 @@ func judgeCoverage(charts []*source, figures *Figures, report *report) {
 	}
 	for number, b := range c.branches {
 		if !c.taken[number] {
-			report.add(Violation{Rule: ruleCoverage, Source: fmt.Sprintf("%s:%d", b.file, b.line), Object: b.what, Message: "not rendered by any values file", Remedy: "add one to ci, or remove the branch"})
+			report.add(Violation{Rule: ruleCoverage, Source: fmt.Sprintf("%s:%d", b.file, b.line), Object: b.what, Message: "not rendered by any values file", Remedy: "add one to ci or to test/charts/refused, or remove the branch"})
 		}
 	}
 }
 
-func (c *coverage) renderFile(plain, marked *source, file string, wantError bool, in situation, report *report) {
-	add := func(message string) {
-		report.add(Violation{Rule: ruleCoverage, Source: plain.label(file), Object: "Kubernetes " + in.kubernetes, Message: message})
-	}
+// renderFile renders a file with marks in every situation, and in one without, to see that they change nothing.
+func (c *coverage) renderFile(plain, marked *source, file string) error {
 	values, err := readValues(file)
 	if err != nil {
-		add(err.Error())
-		return
+		return err
 	}
-	withMarks, err := c.renderMarked(marked, values, in)
-	if wantError {
-		if err == nil || !clear(err) {
-			add(fmt.Sprintf("has to be refused with a clear message: %v", err))
+	for i, in := range situations {
+		withMarks, err := c.renderMarked(marked, values, in)
+		if err != nil || i > 0 {
+			continue // that it does not render is judgeChart's to say
 		}
-		return
+		if without, err := c.renderMarked(plain, values, in); err != nil || !maps.Equal(withMarks, without) {
+			return errors.New("the markers change what is rendered: mend tools/charts/coverage.go")
+		}
 	}
-	if err != nil {
-		return // judgeChart has said so
-	}
-	values, err = readValues(file)
-	if err != nil {
-		add(err.Error())
-		return
-	}
-	without, err := c.renderMarked(plain, values, in)
-	if err != nil || !maps.Equal(withMarks, without) {
-		add("the markers change what is rendered: mend tools/charts/coverage.go")
-	}
+	return nil
 }

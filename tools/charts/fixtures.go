@@ -112,7 +112,7 @@ func judgePredecessor(ctx context.Context, dir string, b *bench, figures *Figure
 	}
 	rules := distinctRules(violations)
 	figures.ViolationsPredecessor = len(rules)
-	fmt.Fprintf(report.out, "   breaks %d rules in %d places: %s\n", len(rules), len(violations), strings.Join(rules, ", "))
+	report.say("   breaks %d rules in %d places: %s\n", len(rules), len(violations), strings.Join(rules, ", "))
 	if len(rules) < minPredecessor {
 		report.add(Violation{Rule: rulePredecessor, Source: dir, Object: "all manifests", Message: fmt.Sprintf("breaks %d rules, and has to break %d", len(rules), minPredecessor)})
 	}

@@ -106,7 +106,7 @@ var (
 // makeUp gives a value for a key: mostly one that the schema allows.
 func makeUp(random *rand.Rand, n node) any {
 	if random.IntN(3) == 0 {
-		return pick[any](random, nil, "", 0, -1, 1.5, true, []any{}, map[string]any{}, []any{"x"}, pick(random, nasty...))
+		return pick[any](random, nil, "", int64(0), int64(-1), 1.5, true, []any{}, map[string]any{}, []any{"x"}, pick(random, nasty...))
 	}
 	if options, ok := n.schema["enum"].([]any); ok && len(options) > 0 {
 		return pick(random, options...)
@@ -119,7 +119,7 @@ func makeUp(random *rand.Rand, n node) any {
 		return random.IntN(2) == 0
 	case "integer", "number":
 		low, _ := n.schema["minimum"].(float64)
-		return int(low) + pick(random, 0, 1, 2, 3, 8080)
+		return int64(low) + pick[int64](random, 0, 1, 2, 3, 8080)
 	case "string":
 		return makeUpString(random, n.schema)
 	case "array":

@@ -34,6 +34,7 @@ type Figures struct {
 	Branches              int      `json:"branches"`
 	BranchesTaken         int      `json:"branches_taken"`
 	CoveragePercent       float64  `json:"coverage_percent"`
+	Refusals              int      `json:"refusals"` // values files that a chart has to refuse
 	Golden                int      `json:"golden"`
 	FuzzRenderings        int      `json:"fuzz_renderings"`
 	FuzzFailures          int      `json:"fuzz_failures"`
@@ -77,7 +78,11 @@ func judge(ctx context.Context, root string, update bool, seed uint64, rendering
 		return nil, err
 	}
 	figures.Policies = len(policies.ids)
-	judges := &bench{schemas: schemas, policies: policies}
+	allowed, err := loadAllowances(filepath.Join(root, "test/charts/allowed.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	judges := &bench{schemas: schemas, policies: policies, allowed: allowed}
 
 	report.step("Fixtures of %d rules", len(policies.ids))
 	figures.Fixtures = judgeFixtures(ctx, filepath.Join(root, "test/charts/policies/fixtures"), policies, report)
@@ -90,6 +95,7 @@ func judge(ctx context.Context, root string, update bool, seed uint64, rendering
 		report.step("%s: %d values files", c.name, len(c.valuesFiles))
 		judgeChart(ctx, c, judges, figures, report)
 	}
+	report.add(allowed.judge()...)
 	figures.Secrets = scanFiles(filepath.Join(root, "charts"), report)
 	figures.Secrets += scanHistory(ctx, root, report)
 
@@ -101,7 +107,7 @@ func judge(ctx context.Context, root string, update bool, seed uint64, rendering
 	judgeExemption(ctx, charts, judges, report)
 
 	report.step("Coverage of the templates")
-	judgeCoverage(charts, figures, report)
+	judgeCoverage(charts, filepath.Join(root, "test/charts/refused"), figures, report)
 
 	report.step("Golden files")
 	if err := judgeGolden(filepath.Join(root, "test/charts/golden"), charts, update, figures, report); err != nil {

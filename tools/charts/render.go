@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -146,7 +147,7 @@ func render(s *source, values map[string]any, in situation, label string) ([]Obj
 	if in.monitors {
 		install.APIVersions = monitorVersions
 	}
-	release, err := install.Run(c, values)
+	release, err := install.Run(c, copyOf(values))
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +158,9 @@ func render(s *source, values map[string]any, in situation, label string) ([]Obj
 	}
 	return parseObjects(manifests.Bytes(), label)
 }
+
+// copyOf is for Helm, which changes the values that it is given.
+func copyOf(values map[string]any) map[string]any { return runtime.DeepCopyJSON(values) }
 
 var monitorVersions = chartutil.VersionSet{"monitoring.coreos.com/v1", "monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/ServiceMonitor"}
 

@@ -31,15 +31,18 @@ type report struct {
 	last       time.Time
 }
 
+// say writes to standard error, where nobody is told of an error.
+func (r *report) say(format string, args ...any) { _, _ = fmt.Fprintf(r.out, format, args...) }
+
 func (r *report) step(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	if !r.last.IsZero() {
-		fmt.Fprintf(r.out, "   %.1f s\n", now.Sub(r.last).Seconds())
+		r.say("   %.1f s\n", now.Sub(r.last).Seconds())
 	}
 	r.last = now
-	fmt.Fprintf(r.out, "== "+format+"\n", args...)
+	r.say("== "+format+"\n", args...)
 }
 
 func (r *report) add(violations ...Violation) {
@@ -55,11 +58,11 @@ func (r *report) add(violations ...Violation) {
 		}
 		r.seen[key] = true
 		r.violations = append(r.violations, v)
-		fmt.Fprintf(r.out, "   [%s] %s: %s: %s", v.Rule, v.Source, v.Object, v.Message)
+		line := fmt.Sprintf("   [%s] %s: %s: %s", v.Rule, v.Source, v.Object, v.Message)
 		if v.Remedy != "" {
-			fmt.Fprintf(r.out, ": %s", v.Remedy)
+			line += ": " + v.Remedy
 		}
-		fmt.Fprintln(r.out)
+		r.say("%s\n", line)
 	}
 }
 
