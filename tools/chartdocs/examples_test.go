@@ -233,10 +233,17 @@ func example(t *testing.T, file string) []charts.Object {
 }
 
 func TestEveryValuesFileRenders(t *testing.T) {
+	runner, err := charts.Load(root, "runner")
+	require.NoError(t, err)
 	for _, file := range files(t, "examples", "*values.yaml") {
 		relative, err := filepath.Rel(filepath.Join(root, "examples"), file)
 		require.NoError(t, err)
 		example(t, relative)
+
+		// Charts have to let any key of `global` pass, because others may have theirs there. An example has none of those.
+		given, err := charts.Values(values.Options{ValueFiles: []string{file}})
+		require.NoError(t, err)
+		assert.Subset(t, slices.Collect(maps.Keys(asMap(runner.Values["global"]))), slices.Collect(maps.Keys(asMap(given["global"]))), file)
 	}
 }
 
@@ -434,22 +441,24 @@ func evaluate(t *testing.T, expression string, pod map[string]string) bool {
 func TestNamesInPages(t *testing.T) {
 	names := map[string]bool{}
 	for _, object := range everythingRendered(t) {
-		if object.Kind() != "StatefulSet" {
-			continue
-		}
-		names["statefulset "+object.Name()] = true
+		names[strings.ToLower(object.Kind())+" "+object.Name()] = true
 		for _, claim := range asList(charts.At(object, "spec", "volumeClaimTemplates")) {
 			names["persistentvolumeclaim "+charts.Text(asMap(claim), "metadata", "name")+"-"+object.Name()+"-0"] = true
 		}
 	}
 	found := 0
 	for _, page := range files(t, "charts", "UPGRADING.md") {
-		for _, match := range regexp.MustCompile(`(?:delete|patch) ((?:statefulset|persistentvolumeclaim) \S+)`).FindAllStringSubmatch(read(t, page), -1) {
-			assert.Contains(t, names, match[1], page)
+		for _, match := range regexp.MustCompile("(?i)((?:statefulset|persistentvolumeclaim) `?[a-z0-9]+-[a-z0-9-]+)").FindAllStringSubmatch(read(t, page), -1) {
+			assert.Contains(t, names, strings.ToLower(strings.ReplaceAll(match[1], "`", "")), page)
 			found++
 		}
 	}
-	assert.GreaterOrEqual(t, found, 3)
+	assert.GreaterOrEqual(t, found, 4)
+	workloads := asList(charts.At(everything().Values, "imageUpdater", "workloads"))
+	require.NotEmpty(t, workloads)
+	for _, workload := range workloads {
+		assert.Contains(t, names, strings.ToLower(charts.Text(asMap(workload), "kind")+" "+charts.Text(asMap(workload), "name")))
+	}
 }
 
 // TestLinksLead looks at the links of all pages here.

@@ -15,7 +15,7 @@ func everything() charts.Release {
 		"networkPolicy": map[string]any{"apiServer": map[string]any{"cidrs": []any{apiServerAddress}}},
 		"imageUpdater": map[string]any{"enabled": true, "workloads": []any{
 			map[string]any{"kind": "Deployment", "name": "runner-agent-manager", "container": "agent-manager", "image": "ghcr.io/kubiyabot/agent-manager:v0.5.1"},
-			map[string]any{"kind": "StatefulSet", "name": "runner-dagger", "container": "dagger-engine", "image": "ghcr.io/kubiyabot/kubiya-registry:v0.2.1"},
+			map[string]any{"kind": "StatefulSet", "name": "runner-dagger-engine", "container": "dagger-engine", "image": "ghcr.io/kubiyabot/kubiya-registry:v0.2.1"},
 		}},
 		"otel": map[string]any{
 			"backend": map[string]any{"preset": "prometheus", "endpoint": "https://prometheus.example.com/api/v1/write"},
