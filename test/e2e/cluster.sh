@@ -88,7 +88,7 @@ build() {
   version=$(cd "$root/tools/cluster" && GOFLAGS='' go list -m -f '{{.Version}}' k8s.io/kubernetes)
   # Without its version the kubelet calls itself v0.0.0, and the API server offers no API that has been removed since.
   ldflags="-X $kubernetes.gitVersion=$version -X $kubernetes.gitMajor=1 -X $kubernetes.gitMinor=$(cut -d. -f2 <<<"$version")" \
-    compile cluster kubernetes k8s.io/kubernetes/cmd/kube-{apiserver,controller-manager,scheduler,proxy} k8s.io/kubernetes/cmd/kubelet
+    compile cluster kubernetes k8s.io/kubernetes/cmd/kube-{apiserver,controller-manager,scheduler,proxy} k8s.io/kubernetes/cmd/kube{ctl,let}
   compile cluster pause ./pause
   compile cluster/etcd etcd go.etcd.io/etcd/server/v3
   compile coredns coredns .
