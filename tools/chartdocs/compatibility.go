@@ -51,6 +51,10 @@ func compatibility(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	helm, err := find(root, "tools/charts/go.mod", `helm\.sh/helm/v3 v(\S+)`)
+	if err != nil {
+		return nil, err
+	}
 	images, err := componentImages(root)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ The collector is otelcol-runner ` + collector + `, with the components of the Op
 | ` + node + ` | installed, upgraded, scaled, broken and removed on a node of it, by ` + "`make e2e`" + ` |
 | ` + versions + ` | each rendering is checked by the API's schemas, by ` + "`make test-charts`" + ` |
 
-Other versions that ` + "`kubeVersion`" + ` admits, and distributions with changes of their own, are not tested here.
+Everything is done with Helm ` + helm + `. Other versions that ` + "`kubeVersion`" + ` admits, and distributions with changes of their own, are not tested here.
 
 ## Components
 

@@ -13,7 +13,7 @@ import (
 // upgrading writes the table of the previous chart's values into the runner's UPGRADING.md.
 func upgrading(root string) (map[string][]byte, error) {
 	const source = "internal/legacyvalues/table.yaml"
-	text, err := os.ReadFile(filepath.Join(root, source))
+	text, err := os.ReadFile(filepath.Join(root, source)) //nolint:gosec // a file of the repository
 	if err != nil {
 		return nil, err
 	}
