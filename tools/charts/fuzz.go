@@ -185,6 +185,8 @@ type fuzzer struct {
 	source  *source
 	nodes   []node
 	schemas *schemas
+	// refused counts the renderings that ended in a clear message.
+	refused atomic.Int64
 }
 
 func newFuzzer(s *source, schemas *schemas) (*fuzzer, error) {
@@ -241,6 +243,7 @@ func (f *fuzzer) render(file string, changes []change) (problem string) {
 	objects, err := render(f.source, values, situations[1], f.source.label(file))
 	if err != nil {
 		if clear(err) {
+			f.refused.Add(1)
 			return ""
 		}
 		return err.Error()
@@ -296,6 +299,7 @@ func judgeFuzz(charts []*source, schemas *schemas, seed uint64, renderings int, 
 			failures.Add(int64(len(violations)))
 			report.add(violations...)
 		})
+		figures.FuzzRefused += int(f.refused.Load())
 	}
 	figures.FuzzFailures = int(failures.Load())
 }

@@ -37,6 +37,7 @@ type Figures struct {
 	Refusals              int      `json:"refusals"` // values files that a chart has to refuse
 	Golden                int      `json:"golden"`
 	FuzzRenderings        int      `json:"fuzz_renderings"`
+	FuzzRefused           int      `json:"fuzz_refused"` // of those, by the schema or by the chart, with a clear message
 	FuzzFailures          int      `json:"fuzz_failures"`
 	TemplateMS            int      `json:"template_ms"` // `helm template` of the umbrella, the fastest of three
 	Seconds               int      `json:"seconds"`

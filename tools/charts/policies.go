@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -89,7 +90,9 @@ func (p *policies) judge(ctx context.Context, objects []Object) ([]Violation, er
 			}
 			for _, finding := range findings {
 				text := func(key string) string { s, _ := dig(finding, key).(string); return s }
-				violations = append(violations, Violation{Rule: text("id"), Source: objects[0].Source, Object: text("object"), Message: text("msg")})
+				// The message repeats rule and object, for those who see nothing else of it.
+				message := strings.TrimLeft(strings.TrimPrefix(text("msg"), "["+text("id")+"] "+text("object")), ",: ")
+				violations = append(violations, Violation{Rule: text("id"), Source: objects[0].Source, Object: text("object"), Message: message})
 			}
 		}
 	}

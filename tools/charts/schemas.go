@@ -286,7 +286,7 @@ func makeMonitorSchemas(ctx context.Context, dir string, scopes map[string]bool)
 // downloadModule gives the directory of a module that is only read, never linked.
 func downloadModule(ctx context.Context, module, version string) (string, error) {
 	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version) //nolint:gosec // our own constants
-	command.Dir = os.TempDir() // outside of any module, so that no go.sum asks for it
+	command.Dir = os.TempDir()                                                                // outside of any module, so that no go.sum asks for it
 	command.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	out, err := command.Output()
 	var answer struct{ Dir, Error string }
