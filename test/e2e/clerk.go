@@ -24,8 +24,9 @@ import (
 
 // clerk goes round the pods all the time and writes down what the stand-ins answered, and when a collector ended.
 type clerk struct {
-	cluster *cluster
-	book    account.Book
+	cluster  *cluster
+	standIns *standIns
+	book     account.Book
 
 	walking sync.Mutex // held for a round; before mu
 
@@ -49,9 +50,9 @@ const rounds = time.Second
 // later. Its address is given to nobody else so soon.
 const farewell = 10 * time.Second
 
-func newClerk(c *cluster) *clerk {
+func newClerk(c *cluster, s *standIns) *clerk {
 	return &clerk{
-		cluster: c, pods: map[string]map[string]bool{}, live: map[string][]account.Target{}, collectors: map[types.UID]collectorLife{},
+		cluster: c, standIns: s, pods: map[string]map[string]bool{}, live: map[string][]account.Target{}, collectors: map[types.UID]collectorLife{},
 		requests: map[string]map[string]int{}, container: map[types.UID]map[string]int32{},
 	}
 }
@@ -127,7 +128,7 @@ func (c *clerk) meet(ctx context.Context, pod corev1.Pod) (target account.Target
 	if pod.Annotations["prometheus.io/scrape"] != "true" {
 		return target, false
 	}
-	answer, err := askStandIn(ctx, pod)
+	answer, err := c.standIns.ask(ctx, pod)
 	if err != nil {
 		return target, false // it begins or ends; it is missed where it is expected
 	}
@@ -224,20 +225,25 @@ type standInAnswer struct {
 // controlPath is where a stand-in is asked about itself and told what to do. The collector never asks for it.
 const controlPath = "/control"
 
-// standIns is the client for them. Pods come and go under the same addresses: no connection is kept.
-var standIns = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// standIns is the client for them, who are asked from the node: the runner's NetworkPolicies let nobody else in. Pods come and go
+// under the same addresses: no connection is kept.
+type standIns struct{ http.Client }
+
+func newStandIns(dial func(ctx context.Context, network, address string) (net.Conn, error)) *standIns {
+	return &standIns{http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}}
+}
 
 func controlURL(pod corev1.Pod) string {
 	port := pod.Annotations["prometheus.io/port"]
 	return "http://" + net.JoinHostPort(pod.Status.PodIP, port) + controlPath
 }
 
-func askStandIn(ctx context.Context, pod corev1.Pod) (answer standInAnswer, err error) {
+func (c *standIns) ask(ctx context.Context, pod corev1.Pod) (answer standInAnswer, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, controlURL(pod), nil)
 	if err != nil {
 		return answer, err
 	}
-	body, err := do(request)
+	body, err := c.do(request)
 	if err != nil {
 		return answer, err
 	}
@@ -245,18 +251,18 @@ func askStandIn(ctx context.Context, pod corev1.Pod) (answer standInAnswer, err 
 }
 
 // explode gives a stand-in that many more series; 0 takes them away.
-func explode(ctx context.Context, pod corev1.Pod, series int) error {
+func (c *standIns) explode(ctx context.Context, pod corev1.Pod, series int) error {
 	command := []byte(`{"series":` + strconv.Itoa(series) + `}`)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, controlURL(pod), bytes.NewReader(command))
 	if err != nil {
 		return err
 	}
-	_, err = do(request)
+	_, err = c.do(request)
 	return err
 }
 
-func do(request *http.Request) ([]byte, error) {
-	response, err := standIns.Do(request)
+func (c *standIns) do(request *http.Request) ([]byte, error) {
+	response, err := c.Do(request)
 	if err != nil {
 		return nil, err
 	}

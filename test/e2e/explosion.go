@@ -32,7 +32,7 @@ func explosion(ctx context.Context, w *world) error {
 		return err
 	}
 	exploded := time.Now()
-	if err := explode(ctx, pods[0], explodedSeries); err != nil {
+	if err := w.standIns.explode(ctx, pods[0], explodedSeries); err != nil {
 		return err
 	}
 	w.eventually(ctx, "series above the limit are dropped, and counted with the reason", time.Minute, "a counter above 0", func(ctx context.Context) (bool, string, error) {
@@ -58,7 +58,7 @@ func explosion(ctx context.Context, w *world) error {
 	}
 	w.equal("the collector bears it", restartsOf(before), restartsOf(after))
 
-	if err := explode(ctx, pods[0], 0); err != nil {
+	if err := w.standIns.explode(ctx, pods[0], 0); err != nil {
 		return err
 	}
 	w.eventually(ctx, "with the deploy taken back, nothing new is stored of it", time.Minute, "no fresh sample", func(ctx context.Context) (bool, string, error) {

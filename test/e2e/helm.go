@@ -76,7 +76,7 @@ func (r release) uninstall(ctx context.Context) error {
 
 // test runs the tests of the chart.
 func (r release) test(ctx context.Context, patience time.Duration) (string, error) {
-	return r.helm.run(ctx, "test", r.name, "--namespace", r.namespace, "--logs", "--timeout", patience.String())
+	return r.helm.run(ctx, "test", r.name, "--namespace", r.namespace, "--timeout", patience.String())
 }
 
 // manifest is what the release consists of.

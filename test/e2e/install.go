@@ -196,7 +196,7 @@ func decoys(ctx context.Context, w *world) error {
 		if pod.Status.Phase == corev1.PodRunning {
 			running++
 		}
-		answer, err := askStandIn(ctx, pod)
+		answer, err := w.standIns.ask(ctx, pod)
 		if err != nil {
 			return fmt.Errorf("the decoy %s: %w", pod.Name, err)
 		}

@@ -58,13 +58,14 @@ var decoyComponents = map[string]struct {
 // world is what the scenarios happen in.
 type world struct {
 	*checks
-	root    string // of the repository
-	folder  string // for files of the run
-	node    *node.Node
-	cluster *cluster
-	service *managed.Service
-	clerk   *clerk
-	rest    func() // ends the clerk's work, and waits until it has
+	root     string // of the repository
+	folder   string // for files of the run
+	node     *node.Node
+	cluster  *cluster
+	service  *managed.Service
+	clerk    *clerk
+	standIns *standIns
+	rest     func() // ends the clerk's work, and waits until it has
 
 	first, second *runner
 	// before is what was in a namespace, or outside of all, before anything was installed.
@@ -101,7 +102,12 @@ func create(ctx context.Context, c *checks, root, folder string) (w *world, err 
 	if w.service, err = managed.Start(filepath.Join(folder, "backend"), node.Machine); err != nil {
 		return w, err
 	}
-	w.clerk = newClerk(w.cluster)
+	w.say("enforcing NetworkPolicies")
+	if err := w.node.EnforceNetworkPolicies(ctx, c.log); err != nil {
+		return w, err
+	}
+	w.standIns = newStandIns(w.node.Dial)
+	w.clerk = newClerk(w.cluster, w.standIns)
 	w.rest = w.clerk.work(context.WithoutCancel(ctx))
 
 	h, err := newHelm(root, w.node.Kubeconfig, folder)
