@@ -58,7 +58,7 @@ func (p *policies) collect(file string, module *ast.Module) error {
 		}
 		id, _ := annotation.Custom["id"].(string)
 		if id == "" {
-			continue // of a helper
+			continue // of what deny rules call
 		}
 		p.ids[id] = true
 		annotated[annotation.EndLoc().Row] = true
