@@ -17,6 +17,7 @@ import (
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
 	"helm.sh/helm/v3/pkg/getter"
+	"helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
@@ -80,7 +81,28 @@ func Load(root, name string) (*chart.Chart, error) {
 }
 
 // Render returns the objects of a chart, those of hooks and tests among them.
-func Render(root, name string, release Release) ([]Object, error) {
+func Render(root, name string, given Release) ([]Object, error) {
+	rendered, err := install(root, name, given)
+	if err != nil {
+		return nil, err
+	}
+	manifests := []string{rendered.Manifest}
+	for _, hook := range rendered.Hooks {
+		manifests = append(manifests, hook.Manifest)
+	}
+	return Objects(strings.Join(manifests, "\n---\n"))
+}
+
+// Notes returns what Helm says after an installation.
+func Notes(root, name string, given Release) (string, error) {
+	rendered, err := install(root, name, given)
+	if err != nil {
+		return "", err
+	}
+	return rendered.Info.Notes, nil
+}
+
+func install(root, name string, given Release) (*release.Release, error) {
 	loaded, err := Load(root, name)
 	if err != nil {
 		return nil, err
@@ -92,16 +114,12 @@ func Render(root, name string, release Release) ([]Object, error) {
 	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
 	install.DryRun, install.ClientOnly = true, true
 	install.KubeVersion = version
-	install.ReleaseName, install.Namespace = release.Name, release.Namespace
-	rendered, err := install.Run(loaded, release.Values)
+	install.ReleaseName, install.Namespace = given.Name, given.Namespace
+	rendered, err := install.Run(loaded, given.Values)
 	if err != nil {
 		return nil, fmt.Errorf("charts/%s: %w", name, err)
 	}
-	manifests := []string{rendered.Manifest}
-	for _, hook := range rendered.Hooks {
-		manifests = append(manifests, hook.Manifest)
-	}
-	return Objects(strings.Join(manifests, "\n---\n"))
+	return rendered, nil
 }
 
 // Objects reads a manifest of several documents.
