@@ -4,6 +4,8 @@ package charts
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +94,39 @@ func TestRunnerRefusesWhatDoesNotGoTogether(t *testing.T) {
 	f("'/agentManager/extraRules/0/verbs/0'", "--set-json", `agentManager.extraRules=[{"apiGroups":[""],"resources":["pods"],"verbs":["*"]}]`)
 }
 
+// Names of releases and namespaces may be what names of other objects, or YAML, may not.
+func TestRunnerTakesEveryNameThatHelmTakes(t *testing.T) {
+	for name, release := range map[string]string{
+		"dots": "my.runner", "a number": "007", "the longest": strings.Repeat("a23456789-", 5) + "abc", "a component's": "tools-otel",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, message := template(t, release, "007", needed...)
+			require.Empty(t, message)
+			names := map[string]bool{}
+			for decoder := yaml.NewDecoder(strings.NewReader(out)); ; {
+				var object struct {
+					Kind     string
+					Metadata struct{ Name, Namespace yaml.Node }
+				}
+				err := decoder.Decode(&object)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				require.NoError(t, err)
+				name := object.Metadata.Name.Value
+				assert.Equal(t, "!!str", object.Metadata.Namespace.Tag, "%s %s", object.Kind, name)
+				assert.Regexp(t, `^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`, name, object.Kind)
+				if object.Kind == "StatefulSet" {
+					assert.LessOrEqual(t, len(name), 52, name)
+				}
+				assert.False(t, names[object.Kind+" "+name], "%s %s is there twice", object.Kind, name)
+				names[object.Kind+" "+name] = true
+			}
+			assert.Greater(t, len(names), 30)
+		})
+	}
+}
+
 // covered says whether an entry of the table is below another one that is refused as a whole.
 func covered(e legacyvalues.Entry, entries []legacyvalues.Entry) bool {
 	for _, other := range entries {
@@ -120,9 +155,14 @@ func set(values map[string]any, path string, value any) {
 // helm renders the chart runner, and gives what was rendered and what Helm says about it when it refuses.
 func helm(t *testing.T, flags ...string) (rendered, message string) {
 	t.Helper()
+	return template(t, "runner", "runner", flags...)
+}
+
+func template(t *testing.T, release, namespace string, flags ...string) (rendered, message string) {
+	t.Helper()
 	path := filepath.Join("..", "bin", "helm")
 	require.FileExists(t, path, "run `make bin/helm`")
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"template", "runner", "runner", "--namespace", "runner"}, flags...)...) //nolint:gosec // a program of this repository
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"template", release, "runner", "--namespace", namespace}, flags...)...) //nolint:gosec // a program of this repository
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

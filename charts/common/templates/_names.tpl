@@ -3,8 +3,10 @@ SPDX-License-Identifier: Apache-2.0
 
 Names and labels.
 
-  common.fullname        .                                     the release's name, or fullnameOverride
-  common.objectName      dict "root" $ "suffix" "otel"         <fullname>-otel; a fullname with "otel" in it stays as it is
+  common.fullname        .                                     the release's name, or fullnameOverride, as a name that a Service may have
+  common.objectName      dict "root" $ "suffix" "otel" "max" 52
+                                                               <fullname>-otel; a fullname that ends in "otel" stays as it is. max is 63 unless
+                                                               given; a StatefulSet's is 52, because it puts a hash behind its name into a label
   common.chart           .                                     the value of the label helm.sh/chart
   common.selectorLabels  dict "root" $ "component" "otel-collector"
                                                                what selects the pods: it never changes, and holds no version
@@ -19,15 +21,17 @@ The component is one of those that the collector's scope lists: it becomes the l
 */}}
 
 {{- define "common.fullname" -}}
-{{- (.Values.fullnameOverride | default .Release.Name) | trunc 52 | trimSuffix "-" -}}
+{{- /* A release's name may have dots and begin with a digit. */ -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name | replace "." "-" -}}
+{{- regexMatch "^[0-9]" $name | ternary (printf "runner-%s" $name) $name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "common.objectName" -}}
 {{- $fullname := include "common.fullname" .root -}}
-{{- if contains .suffix $fullname -}}
+{{- if hasSuffix .suffix $fullname -}}
 {{- $fullname -}}
 {{- else -}}
-{{- printf "%s-%s" ($fullname | trunc (int (sub 62 (len .suffix))) | trimSuffix "-") .suffix -}}
+{{- printf "%s-%s" ($fullname | trunc (int (sub (.max | default 63) (add1 (len .suffix)))) | trimSuffix "-") .suffix -}}
 {{- end -}}
 {{- end -}}
 

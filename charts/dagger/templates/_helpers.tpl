@@ -1,8 +1,7 @@
 {{/* SPDX-License-Identifier: Apache-2.0 */}}
 
-{{/* At most 52 characters: a StatefulSet puts its name and a hash into a label of its pods. */}}
 {{- define "dagger.name" -}}
-{{- include "common.objectName" (dict "root" . "suffix" "dagger-engine") | trunc 52 | trimSuffix "-" -}}
+{{- include "common.objectName" (dict "root" . "suffix" "dagger-engine" "max" 52) -}}
 {{- end -}}
 
 {{- define "dagger.labels" -}}

@@ -10,7 +10,7 @@ SPDX-License-Identifier: Apache-2.0
 */}}
 
 {{- define "otel.name" -}}
-{{- include "common.objectName" (dict "root" . "suffix" "otel") -}}
+{{- include "common.objectName" (dict "root" . "suffix" "otel" "max" 52) -}}
 {{- end -}}
 
 {{- define "otel.component" -}}otel-collector{{- end -}}

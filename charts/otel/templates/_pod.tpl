@@ -1,11 +1,28 @@
 {{/*
 SPDX-License-Identifier: Apache-2.0
 
-  otel.env         dict "root" $ "backend" ...   the variables that the configuration reads (configs/README.md lists them)
+  otel.env         dict "root" $ "backend" ...   the variables that the configuration reads (configs/README.md lists them), and extraEnv, which
+                                                 takes the place of what has the same name: a name that is there twice is refused by server-side apply
   otel.resources   .                             resources; with the log in an emptyDir its size is added to ephemeral-storage
 */}}
 
 {{- define "otel.env" -}}
+{{- $extra := .root.Values.extraEnv -}}
+{{- $names := list -}}
+{{- range $extra -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range include "otel.ownEnv" . | fromYamlArray -}}
+{{- if not (has .name $names) }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- end -}}
+{{- end -}}
+{{- with $extra }}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{- define "otel.ownEnv" -}}
 {{- $values := .root.Values -}}
 - name: RUNNER_ORGANIZATION
   value: {{ include "common.organization" .root | quote }}
