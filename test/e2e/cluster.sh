@@ -246,7 +246,8 @@ containerRuntimeEndpoint: "unix://$run/containerd.sock"
 volumePluginDir: "$run/volume-plugins"
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: "$pki/ca.crt"}}
 authorization: {mode: Webhook}
-# The machine is somebody's: its disk may be nearly full.
+# The machine is somebody's: its disk may be nearly full. Images cannot be pulled again, so that none is to be collected.
+imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: "100Mi", nodefs.available: "1%", imagefs.available: "1%"}
 YAML
   cat >"$run/audit.yaml" <<'YAML'

@@ -31,6 +31,9 @@ func newHelm(root, kubeconfig, folder string) (*helm, error) {
 	return &helm{binary: binary, kubeconfig: kubeconfig, folder: folder}, nil
 }
 
+// linkNotes are what Helm says about each symbolic link in a chart.
+var linkNotes = regexp.MustCompile(`(?m)^walk\.go:.*\n`)
+
 // run runs one command and returns what it printed. The error has what it said.
 func (h *helm) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, h.binary, args...) //nolint:gosec // a binary of this repository
@@ -39,7 +42,7 @@ func (h *helm) run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, strings.TrimSpace(tail(stderr.String(), 2000)))
+		return stdout.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, tail(strings.TrimSpace(linkNotes.ReplaceAllString(stderr.String(), "")), 2000))
 	}
 	return stdout.String(), nil
 }

@@ -13,10 +13,11 @@ import (
 	"github.com/kubiyabot/otelcol-runner/test/e2e/internal/managed"
 )
 
-// How long the managed service is away, and how long it throttles and fails after that.
+// awayFor is how long the managed service is away; upsetFor is how long it goes on to throttle, and then to fail, when a first
+// request has come.
 const (
-	awayFor  = 25 * time.Second
-	upsetFor = 8 * time.Second
+	awayFor  = 20 * time.Second
+	upsetFor = 5 * time.Second
 )
 
 // outage takes the managed service away, and lets it come back in the ways in which such services come back.
@@ -42,7 +43,6 @@ func outage(ctx context.Context, w *world) error {
 	scraped := w.scrapesSince(w.first.namespace, began)
 	w.that(scraped > 0, "scrapes go on while the backend is away", "more than 0", "%d", scraped)
 
-	answered := w.service.Answered()
 	for _, upset := range []struct {
 		state  managed.State
 		status int
@@ -50,11 +50,15 @@ func outage(ctx context.Context, w *world) error {
 		if err := w.service.Become(upset.state); err != nil {
 			return err
 		}
+		// The exporter waits longer after each attempt that fails.
+		w.eventually(ctx, fmt.Sprintf("it is tried again, and meets %d", upset.status), time.Minute, "at least 1 request", func(context.Context) (bool, string, error) {
+			n := w.service.Answered()[upset.status]
+			return n > 0, fmt.Sprint(n), nil
+		})
 		if err := sleep(ctx, upsetFor); err != nil {
 			return err
 		}
-		n := w.service.Answered()[upset.status] - answered[upset.status]
-		w.that(n > 0, fmt.Sprintf("requests meet %d", upset.status), "at least 1 request", "%d", n)
+		n := w.service.Answered()[upset.status]
 		w.that(n < 100, fmt.Sprintf("it is not stormed while it answers %d", upset.status), "fewer than 100 requests", "%d", n)
 	}
 	if err := w.service.Become(managed.Up); err != nil {
