@@ -130,12 +130,28 @@ func makeUp(random *rand.Rand, n node) any {
 		}
 		return []any{}
 	case "object":
-		if values, ok := n.schema["additionalProperties"].(map[string]any); ok && slices.Contains(typesOf(values), "string") {
+		if values, ok := valuesOf(n.schema); ok {
 			return map[string]any{"example": makeUpString(random, values)}
 		}
 		return map[string]any{}
 	}
 	return nil
+}
+
+// valuesOf is the schema of the texts in a map whose keys are free.
+func valuesOf(schema map[string]any) (map[string]any, bool) {
+	patterns, _ := schema["patternProperties"].(map[string]any)
+	candidates := []any{schema["additionalProperties"]}
+	for _, key := range sortedKeys(patterns) {
+		candidates = append(candidates, patterns[key])
+	}
+	for _, candidate := range candidates {
+		// A constant is what is said of a wrong key.
+		if values, ok := candidate.(map[string]any); ok && values["const"] == nil && slices.Contains(typesOf(values), "string") {
+			return values, true
+		}
+	}
+	return nil, false
 }
 
 func typesOf(schema map[string]any) []string {
@@ -154,7 +170,8 @@ func typesOf(schema map[string]any) []string {
 
 func makeUpString(random *rand.Rand, schema map[string]any) string {
 	all := slices.Concat(plain, nasty)
-	if pattern, ok := schema["pattern"].(string); ok {
+	// The schemas ask by if and else, to say what they want.
+	if pattern, ok := dig(schema, "if", "pattern").(string); ok {
 		if expression, err := regexp.Compile(pattern); err == nil {
 			if matching := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return !expression.MatchString(s) }); len(matching) > 0 {
 				all = matching

@@ -35,6 +35,9 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 	}
 	maps.Copy(out, schema)
 	delete(out, "$ref")
+	if err := say(out); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if text := c.descriptions[path]; text != "" {
 		out["description"] = text
 	}
@@ -46,6 +49,17 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 			}
 			out[key] = expanded
 		}
+	}
+	patterns := map[string]any{}
+	given, _ := out["patternProperties"].(map[string]any)
+	for pattern, value := range given {
+		sub, _ := value.(map[string]any)
+		property, err := c.expand(sub, path+"[]")
+		if err != nil {
+			return nil, err
+		}
+		patterns[pattern] = property
+		out["patternProperties"] = patterns
 	}
 	properties, ok := out["properties"].(map[string]any)
 	if !ok {
@@ -68,13 +82,33 @@ func (c *compiler) expand(schema map[string]any, path string) (map[string]any, e
 		out["required"] = required
 	}
 	if _, ok := out["additionalProperties"]; !ok {
-		out["additionalProperties"] = false
+		out["additionalProperties"] = map[string]any{"const": "unknown key: there are " + strings.Join(slices.Sorted(maps.Keys(properties)), ", ")}
 		for _, key := range c.old[path] {
 			expanded[key.name] = map[string]any{"const": "no longer a key: " + key.instead}
 		}
-		out["patternProperties"] = hints(path, slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(expanded)))
+		maps.Copy(patterns, hints(path, slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(expanded))))
+		out["patternProperties"] = patterns
 	}
 	return out, nil
+}
+
+// say replaces a pattern and what is expected by schemas that say it: Helm shows people the pattern itself, which is no remedy.
+//
+//	at '/nats/serverUrl': value must be 'where the bus is, as tls://HOST or tls://HOST:PORT'
+func say(schema map[string]any) error {
+	pattern, ok := schema["pattern"]
+	if !ok {
+		return nil
+	}
+	expected, ok := schema["expected"]
+	if !ok {
+		return fmt.Errorf("the pattern %v is for machines: say in `expected` what people are to write", pattern)
+	}
+	schema["if"] = map[string]any{"pattern": pattern}
+	schema["else"] = map[string]any{"const": expected}
+	delete(schema, "pattern")
+	delete(schema, "expected")
+	return nil
 }
 
 func join(path, key string) string {
@@ -85,7 +119,7 @@ func join(path, key string) string {
 }
 
 // hints are schemas for keys that were probably meant to be one of names. They make Helm name the right key, where
-// additionalProperties alone only says that there is a wrong one:
+// additionalProperties has to list all:
 //
 //	at '/backend/prset': value must be 'unknown key: did you mean backend.preset?'
 //
@@ -117,8 +151,13 @@ func misspelt(name string, names []string) string {
 	if most < len(name) {
 		beginnings = append(beginnings, regexp.QuoteMeta(name[:most])+notQuite(name[most:], 1))
 	}
+	// Two letters that changed places between the halves leave neither right.
+	var swapped []string
+	if half < len(name) && name[half-1] != name[half] {
+		swapped = []string{regexp.QuoteMeta(name[:half-1] + name[half:half+1] + name[half-1:half] + name[half+1:])}
+	}
 	var parts []string
-	for _, candidates := range [][]string{beginnings, endings} {
+	for _, candidates := range [][]string{beginnings, endings, swapped} {
 		for _, candidate := range candidates {
 			if takesNone(candidate, names) {
 				parts = append(parts, candidate)

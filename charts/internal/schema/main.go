@@ -70,14 +70,14 @@ func generate(path string, definitions map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Helm puts the values of a library there.
-	if properties, ok := schema["properties"].(map[string]any); ok {
-		properties["common"] = map[string]any{"type": "object"}
-	}
 	c := compiler{definitions: definitions, descriptions: texts, values: values, old: old}
 	expanded, err := c.expand(schema, "")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	// Helm puts the values of a library there: nobody sets it, and so no message names it.
+	if properties, ok := expanded["properties"].(map[string]any); ok {
+		properties["common"] = map[string]any{"type": "object"}
 	}
 	expanded["$schema"] = "http://json-schema.org/draft-07/schema#"
 	expanded["$comment"] = "Code generated from " + source + " by `go generate ./charts`. DO NOT EDIT."

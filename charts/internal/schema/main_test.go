@@ -52,6 +52,7 @@ func TestMisspelt(t *testing.T) {
 	f("tag", "tag", false)
 	f("uuid", "uuid", false)
 	f("uuid", "uuiid", true)
+	f("size", "szie", true)
 	f("preset", "endpoint", false)
 }
 
@@ -85,4 +86,26 @@ func TestExpandNamesTheReferenceThatIsMissing(t *testing.T) {
 func TestDescriptionIsOneLine(t *testing.T) {
 	assert.Equal(t, "How many. Each has its share.", description("# Earlier.\n# -- (int) How many.\n# Each has its share.\n# @default -- none"))
 	assert.Empty(t, description("# A remark."))
+}
+
+func TestExpandSaysWhatIsExpected(t *testing.T) {
+	c := compiler{}
+	schema, err := c.expand(map[string]any{"type": "string", "pattern": "^tls://", "expected": "a URL"}, "")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"type": "string", "if": map[string]any{"pattern": "^tls://"}, "else": map[string]any{"const": "a URL"}}, schema)
+
+	_, err = c.expand(map[string]any{"properties": map[string]any{"url": map[string]any{"type": "string", "pattern": "^tls://"}}}, "")
+	assert.ErrorContains(t, err, "url: the pattern ^tls:// is for machines: say in `expected` what people are to write")
+}
+
+func TestExpandKeepsPatternsOfKeys(t *testing.T) {
+	c := compiler{}
+	schema, err := c.expand(map[string]any{
+		"properties":        map[string]any{"memory": map[string]any{"type": "string"}},
+		"patternProperties": map[string]any{"/": map[string]any{"type": "integer"}},
+	}, "limits")
+	require.NoError(t, err)
+	assert.Contains(t, schema["patternProperties"], "/")
+	assert.Len(t, schema["patternProperties"], 2)
+	assert.Equal(t, map[string]any{"const": "unknown key: there are memory"}, schema["additionalProperties"])
 }
