@@ -1,8 +1,9 @@
 {{/*
 SPDX-License-Identifier: Apache-2.0
 
-  otel.backend   .   what files/backends.yaml says of the chosen backend, as YAML; fails where a value is missing that it needs
-  otel.secret    .   "true" where the backend's Secret is mounted
+  otel.backend      .   what files/backends.yaml says of the chosen backend, as YAML; fails where a value is missing that it needs
+  otel.secret       .   "true" where the backend's Secret is mounted
+  otel.secretKeys   dict "root" $ "backend" ...   the keys of that Secret which are read, with commas
 */}}
 
 {{- define "otel.backend" -}}
@@ -25,7 +26,7 @@ SPDX-License-Identifier: Apache-2.0
 {{- end -}}
 {{- end -}}
 {{- if and $found.secret (not $backend.existingSecret) -}}
-{{- fail (printf "%s is not set: the backend %s needs a Secret, whose keys backend.secretKeys names" (include "common.key" (dict "root" . "key" "backend.existingSecret")) $name) -}}
+{{- fail (printf "%s is not set: the backend %s needs the name of a Secret with the key %s" (include "common.key" (dict "root" . "key" "backend.existingSecret")) $name (include "otel.secretKeys" (dict "root" . "backend" $found))) -}}
 {{- end -}}
 {{- toYaml $found -}}
 {{- end -}}
@@ -38,11 +39,16 @@ SPDX-License-Identifier: Apache-2.0
 {{- end -}}
 
 {{- define "otel.secret" -}}
-{{- $files := false -}}
-{{- range (include "otel.backend" . | fromYaml).env -}}
-{{- if and .file (index $.Values.backend.secretKeys (.key | default "")) -}}
-{{- $files = true -}}
+{{- $keys := include "otel.secretKeys" (dict "root" . "backend" (include "otel.backend" . | fromYaml)) -}}
+{{- if and $keys .Values.backend.existingSecret -}}true{{- end -}}
+{{- end -}}
+
+{{- define "otel.secretKeys" -}}
+{{- $keys := list -}}
+{{- range .backend.env -}}
+{{- with index $.root.Values.backend.secretKeys (.key | default "") -}}
+{{- $keys = append $keys . -}}
 {{- end -}}
 {{- end -}}
-{{- if and $files .Values.backend.existingSecret -}}true{{- end -}}
+{{- join ", " $keys -}}
 {{- end -}}
