@@ -39,7 +39,8 @@ type Figures struct {
 	FuzzRenderings        int      `json:"fuzz_renderings"`
 	FuzzRefused           int      `json:"fuzz_refused"` // of those, by the schema or by the chart, with a clear message
 	FuzzFailures          int      `json:"fuzz_failures"`
-	TemplateMS            int      `json:"template_ms"` // `helm template` of the umbrella, the fastest of three
+	TemplateMS            int      `json:"template_ms"`   // `helm template` of the umbrella, the fastest of three
+	ReleaseBytes          int      `json:"release_bytes"` // the Secret in which Helm keeps the largest release
 	Seconds               int      `json:"seconds"`
 	Broken                []string `json:"broken,omitempty"` // the promises that were not kept
 }
@@ -117,6 +118,9 @@ func judge(ctx context.Context, root string, update bool, seed uint64, rendering
 
 	report.step("%d renderings with values that are made up, seed %d", renderings, seed)
 	judgeFuzz(charts, schemas, seed, renderings, figures, report)
+
+	report.step("Size of the releases")
+	judgeSize(charts, figures, report)
 
 	report.step("Time of helm template")
 	if err := timeTemplate(ctx, root, charts, figures, report); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/chart/loader"
 )
 
 func TestMain(m *testing.M) {
@@ -274,4 +275,21 @@ func FuzzValues(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		assert.Empty(t, fuzzers[seed%uint64(len(fuzzers))].try(seed))
 	})
+}
+
+func TestSizeIsThatOfTheWholeRelease(t *testing.T) {
+	s := loose(t)
+	figures, found := &Figures{}, &report{out: io.Discard}
+	judgeSize([]*source{s}, figures, found)
+	assert.Empty(t, found.violations)
+	assert.Positive(t, figures.ReleaseBytes)
+
+	large := make([]byte, maxRelease)
+	_, err := rand.Read(large)
+	require.NoError(t, err)
+	s.raw = append(s.raw, &loader.BufferedFile{Name: "files/large", Data: large})
+	judgeSize([]*source{s}, figures, found)
+	require.NotEmpty(t, found.violations)
+	assert.Equal(t, ruleSize, found.violations[0].Rule)
+	assert.Greater(t, figures.ReleaseBytes, maxRelease)
 }

@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
@@ -130,8 +131,8 @@ func dig(value any, path ...string) any {
 	return value
 }
 
-// render is `helm template`: schema, engine, notes, hooks.
-func render(s *source, values map[string]any, in situation, label string) ([]Object, error) {
+// rehearse is `helm install --dry-run=client`: schema, engine, notes, hooks.
+func rehearse(s *source, values map[string]any, in situation) (*release.Release, error) {
 	c, err := s.fresh()
 	if err != nil {
 		return nil, err
@@ -147,13 +148,18 @@ func render(s *source, values map[string]any, in situation, label string) ([]Obj
 	if in.monitors {
 		install.APIVersions = monitorVersions
 	}
-	release, err := install.Run(c, copyOf(values))
+	return install.Run(c, copyOf(values))
+}
+
+// render gives the objects of a release.
+func render(s *source, values map[string]any, in situation, label string) ([]Object, error) {
+	rehearsed, err := rehearse(s, values, in)
 	if err != nil {
 		return nil, err
 	}
 	var manifests bytes.Buffer
-	manifests.WriteString(release.Manifest)
-	for _, hook := range release.Hooks {
+	manifests.WriteString(rehearsed.Manifest)
+	for _, hook := range rehearsed.Hooks {
 		fmt.Fprintf(&manifests, "---\n# Source: %s\n%s\n", hook.Path, hook.Manifest)
 	}
 	return parseObjects(manifests.Bytes(), label)
