@@ -42,7 +42,7 @@ func accounts(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	w.equal("the backend had no sample to refuse", int64(0), stats.RejectedSamples)
+	w.that(stats.RejectedSamples == 0, "the backend had no sample to refuse", "0", "%d: %s", stats.RejectedSamples, tail(w.backendLog.String(), 1000))
 
 	if w.totals.foreign, w.totals.series, err = w.foreignSeries(ctx); err != nil {
 		return err

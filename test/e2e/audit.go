@@ -30,7 +30,7 @@ type auditVerdict struct {
 	Outside []string
 	// Forbidden are those that were refused for want of a right, and Expected those of them in a window.
 	Forbidden, Expected []string
-	// Discovery are those for what every client may ask: the version, and which kinds there are.
+	// Discovery are those for what every client may ask: the version, which kinds there are, and whether the server is well.
 	Discovery map[string]int
 }
 
@@ -70,7 +70,7 @@ func line(r node.Request) string { return fmt.Sprintf("%s %s %s: %d", r.User, r.
 func isDiscovery(uri string) bool {
 	path, _, _ := strings.Cut(uri, "?")
 	switch {
-	case path == "/version", path == "/api", path == "/apis", path == "/api/v1":
+	case path == "/version", path == "/api", path == "/apis", path == "/api/v1", path == "/livez", path == "/readyz":
 		return true
 	case strings.HasPrefix(path, "/openapi/"):
 		return true

@@ -46,7 +46,7 @@ func TestJudgeAudit(t *testing.T) {
 
 func TestIsDiscovery(t *testing.T) {
 	for uri, want := range map[string]bool{
-		"/version": true, "/api": true, "/apis/apps/v1": true, "/apis/apps?timeout=32s": true, "/openapi/v3/apis/apps/v1": true,
+		"/version": true, "/livez": true, "/api": true, "/apis/apps/v1": true, "/apis/apps?timeout=32s": true, "/openapi/v3/apis/apps/v1": true,
 		"/api/v1/nodes": false, "/apis/apps/v1/deployments": false, "/metrics": false, "/api/v1/namespaces/acme/pods": false,
 	} {
 		assert.Equal(t, want, isDiscovery(uri), uri)

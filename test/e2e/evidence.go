@@ -30,6 +30,7 @@ func (w *world) evidence(ctx context.Context) (folder string, err error) {
 	checks, err := json.MarshalIndent(w.list, "", " ")
 	errs = append(errs, err)
 	write("checks.json", checks)
+	write("backend.log", []byte(w.backendLog.String()))
 	if w.node == nil {
 		return folder, errors.Join(errs...)
 	}

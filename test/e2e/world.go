@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/kubiyabot/otelcol-runner/internal/testbed"
 	"github.com/kubiyabot/otelcol-runner/test/e2e/internal/managed"
 	"github.com/kubiyabot/otelcol-runner/test/e2e/internal/node"
 	"github.com/kubiyabot/otelcol-runner/test/internal/admission"
@@ -68,6 +69,8 @@ type world struct {
 	rest     func() // ends the clerk's work, and waits until it has
 
 	first, second *runner
+	// backendLog is what the managed service has to say.
+	backendLog testbed.Buffer
 	// before is what was in a namespace, or outside of all, before anything was installed.
 	before  map[string][]string
 	windows []window
@@ -99,7 +102,7 @@ func create(ctx context.Context, c *checks, root, folder string) (w *world, err 
 	if err := w.loadImages(ctx); err != nil {
 		return w, err
 	}
-	if w.service, err = managed.Start(filepath.Join(folder, "backend"), node.Machine); err != nil {
+	if w.service, err = managed.Start(filepath.Join(folder, "backend"), node.Machine, &w.backendLog); err != nil {
 		return w, err
 	}
 	w.say("enforcing NetworkPolicies")

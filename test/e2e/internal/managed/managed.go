@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,9 +60,11 @@ type Service struct {
 	issued   int
 }
 
-// Start opens a store in dir and listens on a free port of host. The token that it asks for is made at random.
-func Start(dir, host string) (*Service, error) {
-	store, err := prombackend.Open(dir, prombackend.Options{})
+// Start opens a store in dir and listens on a free port of host. The token that it asks for is made at random. What the
+// store refuses is in the log, with its reason.
+func Start(dir, host string, log io.Writer) (*Service, error) {
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := prombackend.Open(dir, prombackend.Options{Logger: logger})
 	if err != nil {
 		return nil, err
 	}

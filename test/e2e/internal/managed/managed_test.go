@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T) *managed.Service {
 	t.Helper()
-	s, err := managed.Start(t.TempDir(), "127.0.0.1")
+	s, err := managed.Start(t.TempDir(), "127.0.0.1", t.Output())
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
