@@ -97,17 +97,31 @@ deny contains lib.finding(rego.metadata.rule(), pod.resource, sprintf("volume %s
 }
 
 # METADATA
-# title: Pods set no kernel parameters
+# title: Pods set only kernel parameters of their own
 # description: >-
-#   Some of them are the node's.
+#   Most are the node's. Those that Pod Security allows are the pod's, as the first port that needs no privilege.
 # custom:
 #   id: sysctls
 #   severity: high
 #   remedy: >-
-#     remove securityContext.sysctls
-deny contains lib.finding(rego.metadata.rule(), pod.resource, "", "sysctls are set") if {
+#     remove it from securityContext.sysctls
+deny contains lib.finding(rego.metadata.rule(), pod.resource, "", sprintf("the sysctl %s is set", [sysctl.name])) if {
 	some pod in lib.pods
-	count(pod.spec.securityContext.sysctls) > 0
+	some sysctl in pod.spec.securityContext.sysctls
+	not sysctl.name in safe_sysctls
+}
+
+safe_sysctls := {
+	"kernel.shm_rmid_forced",
+	"net.ipv4.ip_local_port_range",
+	"net.ipv4.ip_local_reserved_ports",
+	"net.ipv4.ip_unprivileged_port_start",
+	"net.ipv4.ping_group_range",
+	"net.ipv4.tcp_fin_timeout",
+	"net.ipv4.tcp_keepalive_intvl",
+	"net.ipv4.tcp_keepalive_probes",
+	"net.ipv4.tcp_keepalive_time",
+	"net.ipv4.tcp_syncookies",
 }
 
 allowed := {"configMap", "secret", "projected", "downwardAPI", "emptyDir", "csi", "ephemeral", "persistentVolumeClaim"}
