@@ -278,13 +278,16 @@ func peersOf(peers []any, ports string) ([]string, error) {
 		selector := asMap(peer["podSelector"])
 		labels := asMap(selector["matchLabels"])
 		switch {
-		case labels["k8s-app"] == "kube-dns":
-			names = append(names, "kube-dns")
+		case labels["dns.operator.openshift.io/daemonset-dns"] != nil:
+			names = append(names, "DNS of OpenShift")
+		case labels["k8s-app"] == "kube-dns", labels["k8s-app"] == "node-local-dns",
+			charts.Text(peer, "ipBlock", "cidr") == linkLocal:
+			names = append(names, "DNS")
 		case charts.Text(peer, "ipBlock", "cidr") == apiServerAddress:
 			names = append(names, "API server")
 		case charts.Text(peer, "ipBlock", "cidr") == backendAddress:
 			names = append(names, "backend")
-		case charts.Text(peer, "ipBlock", "cidr") == "0.0.0.0/0" && len(asList(charts.At(peer, "ipBlock", "except"))) > 0:
+		case slices.Contains(world, charts.Text(peer, "ipBlock", "cidr")) && len(asList(charts.At(peer, "ipBlock", "except"))) > 0:
 			names = append(names, "internet, no private network")
 		case peer["namespaceSelector"] != nil || selector == nil:
 			return nil, fmt.Errorf("a rule names %v, which this program does not know", peer)
@@ -302,11 +305,18 @@ func peersOf(peers []any, ports string) ([]string, error) {
 			return nil, fmt.Errorf("a rule names %v, which this program does not know", peer)
 		}
 	}
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // outside are the nodes that are not in the namespace.
-var outside = []string{"API server", "anywhere", "backend", "control bus", "internet, no private network", "kube-dns"}
+var outside = []string{"API server", "DNS", "DNS of OpenShift", "anywhere", "backend", "control bus", "internet, no private network"}
+
+// linkLocal is where a cache of DNS on the node, or the resolver of a cloud, answers.
+const linkLocal = "169.254.0.0/16"
+
+// world is every address, of both families.
+var world = []string{"0.0.0.0/0", "::/0"}
 
 // picture draws who may begin to talk to whom: into each pod as its own policy says, and out of the namespace. DNS is left out, everybody asks it.
 func picture(flows []flow) string {
@@ -321,7 +331,7 @@ func picture(flows []flow) string {
 	var drawn []flow
 	for _, flow := range flows {
 		leaves := slices.Contains(outside, flow.to)
-		if flow.to == "kube-dns" || !flow.ingress && !leaves {
+		if strings.HasPrefix(flow.to, "DNS") || !flow.ingress && !leaves {
 			continue
 		}
 		drawn = append(drawn, flow)

@@ -3,7 +3,8 @@ SPDX-License-Identifier: Apache-2.0
 
 Rules of a NetworkPolicy. Each gives one item of `ingress` or `egress`: use `{{- include ... | nindent 4 }}` below it.
 
-  common.egress.dns        -                           the cluster's DNS
+  common.egress.dns        -                           the cluster's DNS: its pods, a cache on the node, or a cloud's resolver, and OpenShift's,
+                                                       whose pods listen on another port than their Service. Two items
   common.egress.apiServer  .Values.networkPolicy.apiServer
                                                        cidrs (empty: anywhere) and ports of the API server. Policies see its own address and
                                                        port, not those of the Service `kubernetes`: that is why 6443 is there beside 443
@@ -19,11 +20,31 @@ Rules of a NetworkPolicy. Each gives one item of `ingress` or `egress`: use `{{-
       podSelector:
         matchLabels:
           k8s-app: kube-dns
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: kube-system
+      podSelector:
+        matchLabels:
+          k8s-app: node-local-dns
+    - ipBlock:
+        cidr: 169.254.0.0/16
   ports:
     - protocol: UDP
       port: 53
     - protocol: TCP
       port: 53
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: openshift-dns
+      podSelector:
+        matchLabels:
+          dns.operator.openshift.io/daemonset-dns: default
+  ports:
+    - protocol: UDP
+      port: 5353
+    - protocol: TCP
+      port: 5353
 {{- end -}}
 
 {{- define "common.egress.apiServer" -}}

@@ -13,8 +13,9 @@ Parts of a pod. Each gives YAML at the left margin: use `{{- include ... | ninde
                                                        the same for a container
   common.resources          .Values.resources          requests and limits without what is null; empty when nothing is left
   common.scheduling         dict "root" $ "component" "otel-collector" "values" .Values
-                                                       priorityClassName, nodeSelector, tolerations, affinity, topologySpreadConstraints (a
-                                                       constraint without labelSelector gets the component's); empty without any
+                                                       priorityClassName, nodeSelector (nodes with Linux, whatever else it says), tolerations,
+                                                       affinity, topologySpreadConstraints (a constraint without labelSelector gets the
+                                                       component's)
   common.token.volume       -                          a token for the API server as a volume, where the pod mounts none by itself
   common.token.mount        -                          its volumeMount, at the path where clients look for it
   common.tmp.volume         dict "size" "64Mi"         an emptyDir `tmp` with a size, for a read-only root file system
@@ -85,8 +86,8 @@ imagePullSecrets:
 {{- end -}}
 
 {{- define "common.scheduling" -}}
-{{- $parts := dict -}}
-{{- range $key := list "priorityClassName" "nodeSelector" "tolerations" "affinity" -}}
+{{- $parts := dict "nodeSelector" (merge (deepCopy (.values.nodeSelector | default dict)) (dict "kubernetes.io/os" "linux")) -}}
+{{- range $key := list "priorityClassName" "tolerations" "affinity" -}}
 {{- with index $.values $key -}}
 {{- $_ := set $parts $key . -}}
 {{- end -}}
@@ -99,9 +100,7 @@ imagePullSecrets:
 {{- with $constraints -}}
 {{- $_ := set $parts "topologySpreadConstraints" . -}}
 {{- end -}}
-{{- with $parts -}}
-{{- toYaml . -}}
-{{- end -}}
+{{- toYaml $parts -}}
 {{- end -}}
 
 {{- define "common.token.volume" -}}

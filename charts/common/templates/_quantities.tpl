@@ -3,8 +3,13 @@ SPDX-License-Identifier: Apache-2.0
 
 Arithmetic with quantities of Kubernetes.
 
-  common.bytes       dict "key" "persistence.size" "value" "3Gi"   the quantity in bytes; the key is named when it is none
-  common.goMemLimit  dict "resources" .Values.resources            GOMEMLIMIT: 85 % of limits.memory, in bytes; empty without a limit
+  common.bytes                 dict "key" "persistence.size" "value" "3Gi"
+                               the quantity in bytes; the key is named when it is none
+  common.resources.withVolume  dict "resources" .Values.resources "size" .Values.persistence.size
+                               resources, with the size of an emptyDir added to ephemeral-storage: the kubelet counts it there, and
+                               evicts a pod that has more than its limit
+  common.goMemLimit            dict "resources" .Values.resources
+                               GOMEMLIMIT: 85 % of limits.memory, in bytes; empty without a limit
 
 The garbage collector works harder as it comes near GOMEMLIMIT. The rest is for what Go does not count: the binary's own pages, and
 stacks of the kernel.
@@ -19,6 +24,18 @@ stacks of the kernel.
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $number := regexFind "^[0-9.]+" $value -}}
 {{- mulf (float64 $number) (index $units (trimPrefix $number $value)) | int64 -}}
+{{- end -}}
+
+{{- define "common.resources.withVolume" -}}
+{{- $resources := deepCopy (.resources | default dict) -}}
+{{- $size := include "common.bytes" (dict "key" "persistence.size" "value" .size) | int64 -}}
+{{- range $kind := list "requests" "limits" -}}
+{{- with index (index $resources $kind | default dict) "ephemeral-storage" -}}
+{{- $own := include "common.bytes" (dict "key" (printf "resources.%s.ephemeral-storage" $kind) "value" .) | int64 -}}
+{{- $_ := set (index $resources $kind) "ephemeral-storage" (printf "%dMi" (div (add $own $size) 1048576)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $resources -}}
 {{- end -}}
 
 {{- define "common.goMemLimit" -}}

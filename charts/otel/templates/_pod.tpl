@@ -3,7 +3,6 @@ SPDX-License-Identifier: Apache-2.0
 
   otel.env         dict "root" $ "backend" ...   the variables that the configuration reads (configs/README.md lists them), and extraEnv, which
                                                  takes the place of what has the same name: a name that is there twice is refused by server-side apply
-  otel.resources   .                             resources; with the log in an emptyDir its size is added to ephemeral-storage
 */}}
 
 {{- define "otel.env" -}}
@@ -57,6 +56,10 @@ SPDX-License-Identifier: Apache-2.0
 - name: GOMEMLIMIT
   value: {{ . | quote }}
 {{- end }}
+{{- if $values.backend.caConfigMap }}
+- name: SSL_CERT_DIR
+  value: /etc/backend-ca
+{{- end }}
 {{- range $name, $from := .backend.env }}
 {{- if $from.file }}
 {{- if and $values.backend.existingSecret (index $values.backend.secretKeys $from.key) }}
@@ -70,18 +73,4 @@ SPDX-License-Identifier: Apache-2.0
 {{- end }}
 {{- end }}
 {{- end }}
-{{- end -}}
-
-{{- define "otel.resources" -}}
-{{- $resources := deepCopy (.Values.resources | default dict) -}}
-{{- if and (eq .Values.delivery "durable") (not .Values.persistence.enabled) -}}
-{{- $size := include "common.bytes" (dict "key" "persistence.size" "value" .Values.persistence.size) | int64 -}}
-{{- range $kind := list "requests" "limits" -}}
-{{- with index (index $resources $kind | default dict) "ephemeral-storage" -}}
-{{- $own := include "common.bytes" (dict "key" (printf "resources.%s.ephemeral-storage" $kind) "value" .) | int64 -}}
-{{- $_ := set (index $resources $kind) "ephemeral-storage" (printf "%dMi" (div (add $own $size) 1048576)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- toYaml $resources -}}
 {{- end -}}

@@ -54,6 +54,7 @@ spec:
           {{- end }}
           securityContext:
             {{- include "common.podSecurityContext" dict | nindent 12 }}
+          {{- include "common.scheduling" (dict "root" $root "component" .name "values" $job) | nindent 10 }}
           containers:
             - name: {{ .name }}
               image: {{ include "common.image" (dict "root" $root "image" $job.image) | quote }}
