@@ -179,8 +179,14 @@ func TestCommandsOfPages(t *testing.T) {
 	assert.GreaterOrEqual(t, rendered, 8)
 }
 
-// renderCommand renders what a command would install.
+// renderCommand says why what a command would install does not render.
 func renderCommand(folder string, words []string) error {
+	_, err := renderWords(folder, words)
+	return err
+}
+
+// renderWords renders what the words of a command after its verb would install.
+func renderWords(folder string, words []string) ([]charts.Object, error) {
 	flags := pflag.NewFlagSet("helm", pflag.ContinueOnError)
 	var options values.Options
 	flags.StringSliceVarP(&options.ValueFiles, "values", "f", nil, "")
@@ -192,24 +198,31 @@ func renderCommand(folder string, words []string) error {
 		flags.Bool(name, false, "")
 	}
 	if err := flags.Parse(words); err != nil {
-		return err
+		return nil, err
 	}
 	if flags.NArg() != 2 {
-		return fmt.Errorf("a release and a chart are expected, not %q", flags.Args())
+		return nil, fmt.Errorf("a release and a chart are expected, not %q", flags.Args())
 	}
 	for i, file := range options.ValueFiles {
 		options.ValueFiles[i] = filepath.Join(folder, file)
 	}
 	given, err := charts.Values(options)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	chart := strings.TrimPrefix(strings.TrimPrefix(flags.Arg(1), published), "charts/")
 	if archive := regexp.MustCompile(`^bundle/(\w+)-[0-9.]+\.tgz$`).FindStringSubmatch(chart); archive != nil {
 		chart = archive[1]
 	}
-	_, err = charts.Render(root, chart, charts.Release{Name: flags.Arg(0), Namespace: *namespace, Values: given})
-	return err
+	return charts.Render(root, chart, charts.Release{Name: flags.Arg(0), Namespace: *namespace, Values: given})
+}
+
+// rendered renders what a command would install, without fail.
+func rendered(t *testing.T, words []string) []charts.Object {
+	t.Helper()
+	objects, err := renderWords(".", words)
+	require.NoError(t, err)
+	return objects
 }
 
 func TestScripts(t *testing.T) {
@@ -437,15 +450,21 @@ func evaluate(t *testing.T, expression string, pod map[string]string) bool {
 	return result.Value().(bool)
 }
 
-// TestNamesInPages: what pages tell to delete or patch is there under that name.
-func TestNamesInPages(t *testing.T) {
-	names := map[string]bool{}
-	for _, object := range everythingRendered(t) {
-		names[strings.ToLower(object.Kind())+" "+object.Name()] = true
+// names are the kinds and names of objects, with the claims that a StatefulSet makes for its first pod.
+func names(objects []charts.Object) map[string]bool {
+	all := map[string]bool{}
+	for _, object := range objects {
+		all[strings.ToLower(object.Kind())+" "+object.Name()] = true
 		for _, claim := range asList(charts.At(object, "spec", "volumeClaimTemplates")) {
-			names["persistentvolumeclaim "+charts.Text(asMap(claim), "metadata", "name")+"-"+object.Name()+"-0"] = true
+			all["persistentvolumeclaim "+charts.Text(asMap(claim), "metadata", "name")+"-"+object.Name()+"-0"] = true
 		}
 	}
+	return all
+}
+
+// TestNamesInPages: what pages tell to delete or patch is there under that name.
+func TestNamesInPages(t *testing.T) {
+	names := names(everythingRendered(t))
 	found := 0
 	for _, page := range files(t, "charts", "UPGRADING.md") {
 		for _, match := range regexp.MustCompile("(?i)((?:statefulset|persistentvolumeclaim) `?[a-z0-9]+-[a-z0-9-]+)").FindAllStringSubmatch(read(t, page), -1) {
@@ -481,17 +500,32 @@ func TestLinksLead(t *testing.T) {
 	}
 }
 
-// TestArtifactHubImages: what Artifact Hub scans is what the chart runs.
+// TestArtifactHubImages: what Artifact Hub scans is what each chart runs.
 func TestArtifactHubImages(t *testing.T) {
-	chart, err := charts.Load(root, "runner")
-	require.NoError(t, err)
-	var listed []struct{ Image string }
-	require.NoError(t, yaml.Unmarshal([]byte(chart.Metadata.Annotations["artifacthub.io/images"]), &listed))
-	var images []string
-	for _, each := range listed {
-		images = append(images, each.Image)
+	for _, name := range installable {
+		chart, err := charts.Load(root, name)
+		require.NoError(t, err)
+		given := everything()
+		if below, ok := given.Values[name].(map[string]any); ok {
+			below["global"] = given.Values["global"]
+			given.Values = below
+		}
+		switch name {
+		case "otel":
+			asMap(given.Values["presets"])["probes"] = map[string]any{"enabled": true}
+		case "dagger":
+			given.Values = nil
+		}
+		objects, err := charts.Render(root, name, given)
+		require.NoError(t, err)
+		var listed []struct{ Image string }
+		require.NoError(t, yaml.Unmarshal([]byte(chart.Metadata.Annotations["artifacthub.io/images"]), &listed))
+		var images []string
+		for _, each := range listed {
+			images = append(images, each.Image)
+		}
+		assert.ElementsMatch(t, imagesOf(objects), images, name)
 	}
-	assert.ElementsMatch(t, imagesOf(everythingRendered(t)), images)
 }
 
 // TestUpToDate: the committed files are what would be written.

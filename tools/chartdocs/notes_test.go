@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,4 +169,58 @@ func TestNotesWarnOfSubcharts(t *testing.T) {
 	for _, warning := range []string{"otel.persistence.enabled is false", "dagger.networkPolicy.enabled is false", "kube-state-metrics.networkPolicy.enabled is false"} {
 		assert.Contains(t, notes, "WARNING: "+warning)
 	}
+}
+
+// TestCommandsOfReadmes: what the READMEs of the charts tell to do is about what their installation has, and renders.
+func TestCommandsOfReadmes(t *testing.T) {
+	checked := 0
+	for _, name := range installable {
+		path := filepath.Join("charts", name, "README.md")
+		var installed []string // the flags of the installation
+		var present map[string]bool
+		for _, command := range indented(read(t, filepath.Join(root, path))) {
+			words, err := shlex.Split(command)
+			require.NoError(t, err, "%s: %s", path, command)
+			if words[0] == "helm" {
+				if words[1] == "install" {
+					installed = words[4:]
+					present = names(rendered(t, words[2:]))
+				}
+				if reuse := slices.Index(words, "--reuse-values"); reuse >= 0 {
+					words = append(slices.Delete(words, reuse, reuse+1), installed...)
+				}
+				assert.NoError(t, renderCommand(".", words[2:]), "%s: %s", path, command)
+				checked++
+				continue
+			}
+			if words[1] == "create" {
+				continue // a namespace, which is in none
+			}
+			verb, rest := inNamespace(words, "runner")
+			if rest = slices.DeleteFunc(rest, func(word string) bool { return strings.HasPrefix(word, "-") }); verb == "kubectl rollout" {
+				rest = rest[1:] // restart
+			}
+			if verb == "kubectl create" {
+				continue // what is not there yet
+			}
+			require.GreaterOrEqual(t, len(rest), 2, "%s: another namespace, or no name: %s", path, command)
+			if verb == "kubectl patch" {
+				rest = rest[:2]
+			}
+			for _, object := range rest[1:] {
+				assert.Contains(t, present, rest[0]+" "+object, "%s: %s", path, command)
+				checked++
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, checked, 9)
+}
+
+// indented returns the commands of the blocks that are indented, without those that show an error.
+func indented(text string) []string {
+	var all []string
+	for _, match := range regexp.MustCompile(`(?m)^    ((?:kubectl|helm) .*)$`).FindAllStringSubmatch(strings.ReplaceAll(text, "\\\n", ""), -1) {
+		all = append(all, match[1])
+	}
+	return all
 }
