@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -125,6 +126,20 @@ func TestRunnerTakesEveryNameThatHelmTakes(t *testing.T) {
 			assert.Greater(t, len(names), 30)
 		})
 	}
+}
+
+// A new certificate of the registry replaces the pods that have read the old one, and no others.
+func TestRunnerReplacesPodsForANewCertificate(t *testing.T) {
+	f := func(text string) []string {
+		t.Helper()
+		out, message := helm(t, append(needed, "--set-string", "registryTls.crt=-----BEGIN CERTIFICATE-----\n"+text+"\n-----END CERTIFICATE-----")...)
+		require.Empty(t, message)
+		return regexp.MustCompile(`(?m)^        checksum/registry-ca: .*$`).FindAllString(out, -1)
+	}
+	first, second := f("YQ=="), f("Yg==")
+	require.Len(t, first, 1)
+	require.Len(t, second, 1)
+	assert.NotEqual(t, first, second)
 }
 
 // covered says whether an entry of the table is below another one that is refused as a whole.

@@ -10,6 +10,7 @@ server. None of it is a value, because changing it in one place breaks another.
     scrape               port of its metrics; none without
     probe                annotations of its Service: how the collector's prober asks it
     rules                what its service account may do, in this namespace
+    annotations          of its pods: what they read once, so that a change replaces them
     bus                  it connects to the control bus
     volumes              besides /tmp and what the values add
     containers           name; key of its values below those of the component (none: those); port and its name; health: the path that answers 200
@@ -69,6 +70,10 @@ server. None of it is a value, because changing it in one place breaks another.
     kubiya.io/probe: http_2xx
     kubiya.io/probe-port: "80"
     kubiya.io/probe-path: /health
+  {{- if .Values.registryTls.crt }}
+  annotations:
+    checksum/registry-ca: {{ include "runner.certificate" . | sha256sum }}
+  {{- end }}
   bus: true
   rules:
     - {apiGroups: [""], resources: [configmaps, persistentvolumeclaims, pods, services], verbs: [create, delete, get, list, watch]}
