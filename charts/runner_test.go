@@ -142,6 +142,26 @@ func TestRunnerReplacesPodsForANewCertificate(t *testing.T) {
 	assert.NotEqual(t, first, second)
 }
 
+// Server-side apply refuses a name that is there twice.
+func TestExtraVariablesTakeThePlaceOfTheCollectorsOwn(t *testing.T) {
+	out, message := helm(t, append(needed, "--set", "otel.extraEnv[0].name=MY_POD_IP", "--set", "otel.extraEnv[0].value=[$(POD_IP)]")...)
+	require.Empty(t, message)
+	assert.Equal(t, 1, strings.Count(out, "name: MY_POD_IP\n"))
+	assert.Contains(t, out, "- name: MY_POD_IP\n              value: '[$(POD_IP)]'\n")
+}
+
+// A node may have Windows, whatever else a nodeSelector says.
+func TestPodsAskForLinux(t *testing.T) {
+	out, message := helm(t, append(needed, "--set", "workflowEngine.nodeSelector.pool=tools",
+		"--set", "jobs.report.schedule=@daily", "--set", "jobs.report.image.registry=ghcr.io", "--set", "jobs.report.image.repository=acme/report",
+		"--set", "jobs.report.image.tag=v1.0.0")...)
+	require.Empty(t, message)
+	pods := strings.Count(out, "automountServiceAccountToken: false\n") - strings.Count(out, "\nkind: ServiceAccount\n")
+	assert.Greater(t, pods, 7)
+	assert.Equal(t, pods, strings.Count(out, "kubernetes.io/os: linux\n"))
+	assert.Contains(t, out, "kubernetes.io/os: linux\n        pool: tools\n")
+}
+
 // covered says whether an entry of the table is below another one that is refused as a whole.
 func covered(e legacyvalues.Entry, entries []legacyvalues.Entry) bool {
 	for _, other := range entries {
