@@ -71,8 +71,10 @@ const (
 		` / sum by (organization, runner) (rate(http_requests_total{$R,app="tool-manager",handler!="numbered"}[2m]))`
 	agentManagerHealth = `100 * sum by (organization, runner) (rate(agent_manager_http_requests_total{$R,code=~"2.*"}[2m]))` +
 		` / sum by (organization, runner) (rate(agent_manager_http_requests_total{$R}[2m]))`
-	podsReady = `100 * avg by (organization, runner) (kube_pod_status_ready{$R,condition="true"}` +
-		` * on (organization, runner, pod) group_left () kube_pod_labels{$R,label_job_name=""})`
+	// By pod first: for five minutes after kube-state-metrics was replaced together with the collector, which then could not mark
+	// its series as stale, each pod is there twice.
+	podsReady = `100 * avg by (organization, runner) (max by (organization, runner, pod) (kube_pod_status_ready{$R,condition="true"})` +
+		` * on (organization, runner, pod) max by (organization, runner, pod) (kube_pod_labels{$R,label_job_name=""}))`
 	restartStability = `100 * clamp_min(1 - sum by (organization, runner) (increase(kube_pod_container_status_restarts_total{$R}[5m])), 0)`
 	probesSucceed    = `100 * avg by (organization, runner) (probe_success{$R})`
 )
