@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
+	natscompatconverter "github.com/kubiyabot/otelcol-runner/components/natscompatconverter"
 	scopepushdownconverter "github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	envprovider "go.opentelemetry.io/collector/confmap/provider/envprovider"
 	fileprovider "go.opentelemetry.io/collector/confmap/provider/fileprovider"
@@ -33,6 +34,7 @@ func main() {
 					yamlprovider.NewFactory(),
 				},
 				ConverterFactories: []confmap.ConverterFactory{
+					natscompatconverter.NewFactory(),
 					scopepushdownconverter.NewFactory(),
 				},
 				DefaultScheme: "env",
@@ -44,6 +46,7 @@ func main() {
 			yamlprovider.NewFactory().Create(confmap.ProviderSettings{}).Scheme(): "go.opentelemetry.io/collector/confmap/provider/yamlprovider v1.71.0",
 		},
 		ConverterModules: []string{
+			"github.com/kubiyabot/otelcol-runner v0.1.0",
 			"github.com/kubiyabot/otelcol-runner v0.1.0",
 		},
 	}

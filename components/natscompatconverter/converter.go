@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package natscompatconverter
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"go.opentelemetry.io/collector/confmap"
+	"go.uber.org/zap"
+
+	"github.com/kubiyabot/otelcol-runner/internal/natscompat"
+)
+
+// NewFactory returns the factory of the converter.
+func NewFactory() confmap.ConverterFactory {
+	return confmap.NewConverterFactory(func(set confmap.ConverterSettings) confmap.Converter {
+		return converter{set.Logger}
+	})
+}
+
+type converter struct{ logger *zap.Logger }
+
+// Convert makes the changes. The error says what keeps it from it, and what to do.
+func (c converter) Convert(_ context.Context, conf *confmap.Conf) error {
+	changes, err := natscompat.Translate(tree(conf), os.Getenv)
+	if err != nil {
+		return fmt.Errorf("a configuration that delivered over NATS: %w", err)
+	}
+	if err := natscompat.Apply(conf, changes, os.Getenv); err != nil {
+		return fmt.Errorf("a configuration that delivered over NATS: %w", err)
+	}
+	for _, change := range changes {
+		level := zap.InfoLevel
+		if change.Warn {
+			level = zap.WarnLevel
+		}
+		c.logger.Log(level, change.String())
+	}
+	return nil
+}
+
+// tree is the configuration, with what is text for the exporter as text: as YAML, ${env:ORG} can be a number.
+func tree(conf *confmap.Conf) map[string]any {
+	config := conf.ToStringMap()
+	exporters, _ := config["exporters"].(map[string]any)
+	for id, settings := range exporters {
+		settings, _ := settings.(map[string]any)
+		var exporter struct {
+			Org string `mapstructure:"org"`
+		}
+		section, err := conf.Sub("exporters" + confmap.KeyDelimiter + id)
+		if _, ok := settings["org"]; ok && err == nil && section.Unmarshal(&exporter, confmap.WithIgnoreUnused()) == nil {
+			settings["org"] = exporter.Org
+		}
+	}
+	return config
+}
