@@ -42,7 +42,8 @@ func accounts(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	w.that(stats.RejectedSamples == 0, "the backend had no sample to refuse", "0", "%d: %s", stats.RejectedSamples, tail(w.backendLog.String(), 1000))
+	refused := stats.RejectedSamples - w.refusedInScaling
+	w.that(refused == 0, "the backend had no sample to refuse, but while collectors were scaled", "0", "%d: %s", refused, tail(w.backendLog.String(), 1000))
 
 	if w.totals.foreign, w.totals.series, err = w.foreignSeries(ctx); err != nil {
 		return err
@@ -73,7 +74,8 @@ func accounts(ctx context.Context, w *world) error {
 func sum(a, b account.Verdict) account.Verdict {
 	return account.Verdict{
 		Exposed: a.Exposed + b.Exposed, Stored: a.Stored + b.Stored, InFlight: a.InFlight + b.InFlight, FailedScrapes: a.FailedScrapes + b.FailedScrapes,
-		Lost: slices.Concat(a.Lost, b.Lost), Twice: slices.Concat(a.Twice, b.Twice), Unknown: slices.Concat(a.Unknown, b.Unknown),
+		Shared: a.Shared + b.Shared,
+		Lost:   slices.Concat(a.Lost, b.Lost), Twice: slices.Concat(a.Twice, b.Twice), Unknown: slices.Concat(a.Unknown, b.Unknown),
 	}
 }
 
@@ -87,6 +89,7 @@ func (r *result) add(w *world) {
 	r.Pods = w.most
 	r.Exposed, r.Stored, r.Lost = t.verdict.Exposed, t.verdict.Stored, len(t.verdict.Lost)
 	r.InFlight, r.FailedScrapes = t.verdict.InFlight, t.verdict.FailedScrapes
+	r.Shared, r.RefusedInScaling = t.verdict.Shared, w.refusedInScaling
 	r.ForeignSeries, r.Series = len(t.foreign), t.series
 	for _, n := range t.audit.Requests {
 		r.APIRequests += n

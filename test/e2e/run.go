@@ -76,8 +76,12 @@ type result struct {
 	Lost          int `json:"lost"`
 	InFlight      int `json:"in_flight_missing"`
 	FailedScrapes int `json:"failed_scrapes"`
-	ForeignSeries int `json:"foreign_series"`
-	Series        int `json:"series"`
+	// Shared are missing samples of targets that two collectors asked for a moment, RefusedInScaling what the backend refused of
+	// these and of what belongs to them.
+	Shared           int   `json:"shared_missing"`
+	RefusedInScaling int64 `json:"refused_in_scaling"`
+	ForeignSeries    int   `json:"foreign_series"`
+	Series           int   `json:"series"`
 	// APIRequests are those of the runners' service accounts, Discovery those of them for the version and the kinds.
 	APIRequests int `json:"api_requests"`
 	Discovery   int `json:"api_discovery"`

@@ -16,6 +16,10 @@ const shardCount = 3
 // its scrapes came from.
 func shards(ctx context.Context, w *world) error {
 	scaled := time.Now()
+	before, err := w.service.Store().Stats()
+	if err != nil {
+		return err
+	}
 	if err := w.first.upgrade(ctx, fmt.Sprintf("--set=otel.replicas=%d", shardCount)); err != nil {
 		return err
 	}
@@ -56,6 +60,13 @@ func shards(ctx context.Context, w *world) error {
 	none(w.checks, "scaled back, no target is asked by two", twice)
 	none(w.checks, "scaled back, no target is missed", missed)
 	w.equal("scaled back, one collector asks", 1, len(askers))
-	w.nothingLost(ctx, w.first, "nothing that was accepted while scaling is lost", scaled)
+	w.nothingLost(ctx, w.first, "nothing that was accepted before scaling is lost", scaled)
+	w.nothingLost(ctx, w.first, "nothing that one collector alone had accepted while scaling is lost", since)
+	// New collectors take their part of the targets while the one that has them all still runs: for seconds some are asked by two.
+	after, err := w.service.Store().Stats()
+	if err != nil {
+		return err
+	}
+	w.refusedInScaling = after.RejectedSamples - before.RejectedSamples
 	return nil
 }

@@ -76,6 +76,8 @@ type world struct {
 	windows []window
 	most    int // pods of runners at one time
 	totals  totals
+	// refusedInScaling are samples that the backend refused while two collectors asked the same targets.
+	refusedInScaling int64
 }
 
 // runners are both of them.

@@ -114,6 +114,9 @@ const (
 	InFlight
 	// Failed is one that the collector did not get whole, or says that it failed.
 	Failed
+	// Shared is one of a time in which two collectors asked the target, as it happens for seconds when they are scaled. Their
+	// samples are of the same series, and a receiver that takes nothing out of order refuses those that come second.
+	Shared
 )
 
 // A report has the time at which its scrape was due: the request came after it, by up to late where the machine is busy. slack
@@ -136,9 +139,38 @@ func (b *Book) Settle(target Target, reports []Report, until time.Time) (scrapes
 			fates[i] = InFlight
 		case !s.Complete || down(s, reports):
 			fates[i] = Failed
+		case shared(scrapes, i):
+			fates[i] = Shared
 		}
 	}
 	return scrapes, fates
+}
+
+// shared says whether another collector asks the target as well: it did before this one came back to it, or will before the scrape
+// after it. A collector that takes over from another one asks from then on alone.
+func shared(scrapes []Scrape, i int) bool {
+	between := func(from, to int) bool {
+		for j := from + 1; j < to; j++ {
+			if scrapes[j].From != scrapes[i].From {
+				return true
+			}
+		}
+		return false
+	}
+	for j := i - 1; j >= 0; j-- {
+		if scrapes[j].From == scrapes[i].From {
+			if between(j, i) {
+				return true
+			}
+			break
+		}
+	}
+	for j := i + 1; j < len(scrapes); j++ {
+		if scrapes[j].From == scrapes[i].From {
+			return between(i, j)
+		}
+	}
+	return false
 }
 
 // ended says whether the collector that made the scrape ended before it made the next one.
@@ -179,8 +211,10 @@ type Verdict struct {
 	// Unknown are stored samples that no target exposed. What is above the last scrape that is in the book is not judged: a
 	// target may have answered once more after it was last asked for its scrapes.
 	Unknown []string
-	// InFlight are samples that are not owed and that the backend does not have.
+	// InFlight are samples of scrapes that were in flight and that the backend does not have.
 	InFlight int
+	// Shared are samples of Shared scrapes that the backend does not have.
+	Shared int
 	// FailedScrapes are scrapes that the collector did not get whole, or says that they failed.
 	FailedScrapes int
 }
@@ -203,6 +237,8 @@ func (v *Verdict) Compare(target Target, scrapes []Scrape, fates []Fate, series 
 				v.Stored++
 			case fates[i] == Owed:
 				v.Lost = append(v.Lost, fmt.Sprintf("%s %s: scrape %d of %s by %s", target, name, s.Number, clock(s.At), s.From))
+			case fates[i] == Shared:
+				v.Shared++
 			default:
 				v.InFlight++
 			}

@@ -60,6 +60,14 @@ func TestFates(t *testing.T) {
 			ends:    map[string][]time.Time{b: {at(4.5)}},
 			want:    []account.Fate{account.Owed, account.Owed},
 		},
+		"two collectors at a time, and then one alone": {
+			scrapes: []account.Scrape{whole(1, a), whole(2, b), whole(3, a), whole(4, b)},
+			want:    []account.Fate{account.Shared, account.Shared, account.Shared, account.Shared},
+		},
+		"one collector after the other": {
+			scrapes: []account.Scrape{whole(1, a), whole(2, a), whole(3, b), whole(4, b)},
+			want:    []account.Fate{account.Owed, account.Owed, account.Owed, account.Owed},
+		},
 		"a scrape after the end of the accounting": {
 			scrapes: []account.Scrape{whole(4, a), whole(5, a)},
 			want:    []account.Fate{account.Owed, account.InFlight},
