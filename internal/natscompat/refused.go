@@ -28,6 +28,7 @@ func (t *translation) refused() {
 	}
 	for _, id := range componentsOf(t.config, "receivers", "prometheus") {
 		t.extraMetrics("receivers::"+id, section(t.config, "receivers", id))
+		t.names("receivers::"+id, section(t.config, "receivers", id))
 	}
 	t.ownMetrics()
 }
@@ -43,6 +44,17 @@ func (t *translation) extraMetrics(path string, settings map[string]any) {
 		c.To = path + "::config::global::extra_scrape_metrics"
 		c.Edits = append(c.Edits, Edit{c.To, true})
 	}
+}
+
+// names has targets asked for the names that they used to be asked for. A newer receiver asks for all of UTF-8, and takes a
+// collector's own target_info for its identity.
+func (t *translation) names(path string, settings map[string]any) {
+	config, _ := settings["config"].(map[string]any)
+	if config == nil || section(config, "global")["metric_name_escaping_scheme"] != nil {
+		return
+	}
+	path += "::config::global::metric_name_escaping_scheme"
+	t.change(path, "underscores", "names stay as they were: a newer receiver asks for such with dots", Edit{path, "underscores"})
 }
 
 // verbosities are what the levels of the exporter logging became.

@@ -148,7 +148,7 @@ func (t *target) clientSecret(getenv func(string) string) error {
 	return nil
 }
 
-// ParseTokenURL reads cloud and tenant from an address of Entra ID; of another one they are empty.
+// ParseTokenURL reads the cloud (AzurePublic, AzureChina, AzureGovernment) and the directory from the address of a token server of Entra ID; of another one they are empty.
 func ParseTokenURL(address string) (cloud, tenant string, err error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
