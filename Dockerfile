@@ -35,6 +35,7 @@ CMD ["--help"]
 FROM scratch
 # dist.version of builder-config.yaml
 ARG VERSION=0.1.0
+# With a second name of the program: a deployment of the predecessor runs otelcol-kubiya --config=/etc/otel/config.yaml.
 COPY --from=build /rootfs/ /
 # The log of the exporter, writable for the user below.
 COPY --from=build --chown=65532:65532 /data/ /var/lib/otelcol-runner/

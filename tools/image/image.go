@@ -69,10 +69,13 @@ func layerTar(files []file, data string) ([]byte, error) {
 		}
 	}
 	for _, f := range files {
-		err := w.WriteHeader(&tar.Header{
+		header := &tar.Header{
 			Typeflag: tar.TypeReg, Name: f.path, Mode: int64(f.mode), Size: int64(len(f.content)), ModTime: epoch, Format: tar.FormatUSTAR,
-		})
-		if err != nil {
+		}
+		if f.link != "" {
+			header.Typeflag, header.Linkname = tar.TypeSymlink, f.link
+		}
+		if err := w.WriteHeader(header); err != nil {
 			return nil, err
 		}
 		if _, err := w.Write(f.content); err != nil {

@@ -74,7 +74,7 @@ func TestImage(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "linux/amd64", res.Platform)
 	assert.Equal(t, "1.2.3", res.Version)
-	assert.Equal(t, 5, res.Files)
+	assert.Equal(t, 6, res.Files)
 	info, err := os.Stat(filepath.Join(root, "bin", "otelcol-runner"))
 	require.NoError(t, err)
 	assert.Equal(t, info.Size(), res.BinaryBytes)
@@ -114,7 +114,7 @@ func TestImage(t *testing.T) {
 				"drwxr-xr-x etc/", "drwxr-xr-x etc/otelcol-runner/", "drwxr-xr-x etc/ssl/", "drwxr-xr-x etc/ssl/certs/",
 				"drwxr-xr-x var/", "drwxr-xr-x var/lib/", "drwxr-xr-x var/lib/otelcol-runner/",
 				"-rw-r--r-- etc/group", "-rw-r--r-- etc/otelcol-runner/collector.yaml", "-rw-r--r-- etc/passwd",
-				"-rw-r--r-- etc/ssl/certs/ca-certificates.crt", "-rwxr-xr-x otelcol-runner",
+				"-rw-r--r-- etc/ssl/certs/ca-certificates.crt", "Lrwxrwxrwx otelcol-kubiya -> otelcol-runner", "-rwxr-xr-x otelcol-runner",
 			}, headers)
 			assert.Equal(t, configText, contents[configPath])
 			assert.Contains(t, contents["etc/passwd"], "nonroot:x:65532:65532:")
@@ -142,7 +142,11 @@ func readLayer(t *testing.T, img v1.Image) (headers []string, contents map[strin
 			return headers, contents
 		}
 		require.NoError(t, err)
-		headers = append(headers, fmt.Sprint(h.FileInfo().Mode(), " ", h.Name))
+		entry := fmt.Sprint(h.FileInfo().Mode(), " ", h.Name)
+		if h.Typeflag == tar.TypeSymlink {
+			entry += " -> " + h.Linkname
+		}
+		headers = append(headers, entry)
 		assert.True(t, h.ModTime.Equal(epoch), "%s is of %s", h.Name, h.ModTime)
 		owner := 0
 		if h.Name == dataPath+"/" {
@@ -273,6 +277,16 @@ func TestRootfs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, filepath.WalkDir(dest, func(name string, d os.DirEntry, err error) error {
 		require.NoError(t, err)
+		if d.Name() == legacyName {
+			link, err := os.Readlink(name)
+			require.NoError(t, err)
+			assert.Equal(t, "otelcol-runner", link)
+			out, err := exec.Command(name).CombinedOutput()
+			require.NoError(t, err)
+			assert.Equal(t, "I am the collector\n", string(out))
+			delete(want, legacyName)
+			return nil
+		}
 		info, err := d.Info()
 		require.NoError(t, err)
 		assert.True(t, info.ModTime().Equal(epoch), name)

@@ -75,7 +75,7 @@ type result struct {
 	Digest      string `json:"digest"`       // of the manifest
 	Platform    string `json:"platform"`     // for example linux/amd64
 	Version     string `json:"version"`      // of the distribution
-	Files       int    `json:"files"`        // regular files in the image
+	Files       int    `json:"files"`        // files in the image, links among them
 	BinaryBytes int64  `json:"binary_bytes"` // the program in the image
 	LayerBytes  int64  `json:"layer_bytes"`  // what a node pulls
 	Archive     string `json:"archive"`      // for docker load

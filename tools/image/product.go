@@ -13,7 +13,9 @@ import (
 // product is a program that there is an image of.
 type product struct {
 	// name is that of the program, its image and its archive.
-	name        string
+	name string
+	// otherName is a second name of the program. Empty: none.
+	otherName   string
 	description string
 	// layout is the folder of the OCI image layout.
 	layout string
@@ -28,6 +30,7 @@ type product struct {
 var products = []product{
 	{
 		name:        "otelcol-runner",
+		otherName:   legacyName,
 		description: "A runner's metrics, straight to managed Prometheus",
 		layout:      "image",
 		config:      "configs/collector.yaml",

@@ -26,6 +26,8 @@ const (
 
 	// dataPath is the folder in which the collector keeps its log, a volume.
 	dataPath = "var/lib/otelcol-runner"
+	// legacyName is what deployments of the predecessor call the collector: `otelcol-kubiya --config=/etc/otel/config.yaml`.
+	legacyName = "otelcol-kubiya"
 	// userID is the user and the group that the programs run as.
 	userID = 65532
 )
@@ -33,11 +35,12 @@ const (
 // epoch is the time of everything in the image: no time is part of its content.
 var epoch = time.Unix(0, 0).UTC()
 
-// file is a regular file of the image, owned by root.
+// file is a regular file or a symbolic link of the image, owned by root.
 type file struct {
 	path    string // slash-separated, without a leading slash
 	mode    fs.FileMode
 	content []byte
+	link    string // what a link refers to; empty: a regular file
 }
 
 // rootfs is the content of the image, sorted by path.
@@ -53,17 +56,20 @@ func rootfs(p *product, binary, root string, platform *v1.Platform) ([]file, err
 		return nil, fmt.Errorf("%s: %w", binary, err)
 	}
 	files := []file{
-		{p.name, 0o755, program},
-		{certificatesPath, 0o644, certificates()},
-		{"etc/passwd", 0o644, []byte("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n")},
-		{"etc/group", 0o644, []byte("root:x:0:\nnonroot:x:65532:\n")},
+		{path: p.name, mode: 0o755, content: program},
+		{path: certificatesPath, mode: 0o644, content: certificates()},
+		{path: "etc/passwd", mode: 0o644, content: []byte("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n")},
+		{path: "etc/group", mode: 0o644, content: []byte("root:x:0:\nnonroot:x:65532:\n")},
 	}
 	if p.config != "" {
 		config, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(p.config))) //nolint:gosec // the caller says which repository
 		if err != nil {
 			return nil, fmt.Errorf("%w; --root must be the folder of the repository", err)
 		}
-		files = append(files, file{configPath, 0o644, config})
+		files = append(files, file{path: configPath, mode: 0o644, content: config})
+	}
+	if p.otherName != "" {
+		files = append(files, file{path: p.otherName, mode: 0o777, link: p.name})
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	return files, nil
@@ -140,6 +146,13 @@ func writeRootfs(dest string, files []file) error {
 	}
 	for _, f := range files {
 		name := filepath.Join(dest, filepath.FromSlash(f.path))
+		if f.link != "" {
+			// Its time is not set: an image that is built from the folder has another digest anyway.
+			if err := os.Symlink(f.link, name); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := os.WriteFile(name, f.content, f.mode); err != nil {
 			return err
 		}
