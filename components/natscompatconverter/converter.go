@@ -46,12 +46,15 @@ func tree(conf *confmap.Conf) map[string]any {
 	config := conf.ToStringMap()
 	exporters, _ := config["exporters"].(map[string]any)
 	for id, settings := range exporters {
+		key := "exporters" + confmap.KeyDelimiter + id
 		settings, _ := settings.(map[string]any)
+		if !conf.IsSet(key + confmap.KeyDelimiter + "org") {
+			continue // or out of a file, in which it is text
+		}
 		var exporter struct {
 			Org string `mapstructure:"org"`
 		}
-		section, err := conf.Sub("exporters" + confmap.KeyDelimiter + id)
-		if _, ok := settings["org"]; ok && err == nil && section.Unmarshal(&exporter, confmap.WithIgnoreUnused()) == nil {
+		if section, err := conf.Sub(key); err == nil && section.Unmarshal(&exporter, confmap.WithIgnoreUnused()) == nil {
 			settings["org"] = exporter.Org
 		}
 	}
