@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processorhelper"
@@ -65,6 +66,7 @@ type runnerProcessor struct {
 	contexts  []metricContext
 	points    []pointVerdict
 	pending   []pendingPoint
+	ended     map[seriesKey]ending // series that a stale marker ended, by what they go out as
 	plan      plan
 	conflicts []int
 	jobLabels [1]label
@@ -86,6 +88,12 @@ type pendingPoint struct {
 	index   int // index in points
 }
 
+// ending is the stale marker that ended a series.
+type ending struct {
+	timestamp pcommon.Timestamp
+	index     int // in points
+}
+
 func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, error) {
 	p := &runnerProcessor{
 		cfg:            cfg,
@@ -99,6 +107,7 @@ func newRunnerProcessor(set processor.Settings, cfg *Config) (*runnerProcessor, 
 		metricVerdicts: map[metricName]metricVerdict{},
 		values:         map[seriesKey]int{},
 		labelDrops:     map[string]bool{},
+		ended:          map[seriesKey]ending{},
 		warned:         map[warning]struct{}{},
 	}
 	for _, list := range []struct {
@@ -200,6 +209,7 @@ func (p *runnerProcessor) processResource(rm pmetric.ResourceMetrics, now int64)
 	p.target = p.inspect(rm)
 	p.target.ordered = p.target.scraped && !labelled
 	p.contexts, p.points, p.pending = p.contexts[:0], p.points[:0], p.pending[:0]
+	clear(p.ended)
 
 	needsApply := p.lookUp(rm, now)
 	if p.judgePending(now) {
@@ -284,7 +294,7 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	if pt.stale {
 		verdict.samples = max(verdict.samples, s.samples)
 	}
-	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, now)
+	verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt, len(p.points), now)
 	p.points = append(p.points, verdict)
 	if verdict.series == nil {
 		return true
@@ -295,11 +305,12 @@ func (p *runnerProcessor) lookUpPoint(pt point, now int64) bool {
 	return s.rewritten
 }
 
-// judgeLive decides about a point of a live series: it passes, and ends the series if it is a stale marker.
-func (p *runnerProcessor) judgeLive(s *series, pt point, now int64) (reason, *componentStats, *series) {
+// judgeLive decides about a point of a live series, by its index in points: it passes, and ends the series if it is a stale marker.
+func (p *runnerProcessor) judgeLive(s *series, pt point, index int, now int64) (reason, *componentStats, *series) {
 	switch {
 	case pt.stale:
 		p.tracker.free(s)
+		p.ended[s.out()] = ending{pt.timestamp, index}
 	case s.repeats(p.batch, pt):
 		return droppedCollision, s.metric.component, nil
 	default:
@@ -324,8 +335,11 @@ func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
 		}
 		if s == nil {
 			verdict.why, verdict.stats, verdict.series = p.judgeNew(&p.contexts[pt.context], pt.point, pt.key, now)
+			if verdict.why.kept() && p.goesOn(verdict.series, pt.point) {
+				needsApply = true
+			}
 		} else {
-			verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt.point, now)
+			verdict.why, verdict.stats, verdict.series = p.judgeLive(s, pt.point, pt.index, now)
 		}
 		if !verdict.why.kept() || verdict.series.rewritten {
 			needsApply = true
@@ -333,6 +347,18 @@ func (p *runnerProcessor) judgePending(now int64) (needsApply bool) {
 	}
 	clear(p.pending) // let go of the batch
 	return needsApply
+}
+
+// goesOn drops the stale marker of the series that a new one takes the place of, and reports whether there is one. Without the labels
+// that are dropped the two are one series: kube_pod_info has another pod_ip once the pod has an address. A backend has a value
+// and a stale marker of the same time for a conflict, where Prometheus, relabelling itself, keeps the value.
+func (p *runnerProcessor) goesOn(s *series, pt point) bool {
+	e, ok := p.ended[s.out()]
+	if !ok || e.timestamp != pt.timestamp || pt.stale {
+		return false
+	}
+	p.points[e.index].why, p.points[e.index].series = droppedStale, nil
+	return true
 }
 
 // orderPending makes who gets the last places independent of the order of metrics in a batch, which the receiver takes from a

@@ -207,6 +207,38 @@ func TestSeriesThatBecomeOneAreCounted(t *testing.T) {
 	assert.Len(t, h.scrape(toolManager(), `cpu_usage`, `cpu_usage{pod_ip="2"}`), 1)
 }
 
+// kube_pod_info before and after the pod has an address: without pod_ip it is one series, which must not end where it goes on.
+func TestASeriesThatGoesOnUnderTheSameLabelsDoesNotEnd(t *testing.T) {
+	h := newHarness(t, `scope: {labels: {drop: [pod_ip], keep: [app, i]}}`)
+	require.Len(t, h.scrape(toolManager(), `cpu_usage{i="1"}`, `cpu_usage{i="2",pod_ip="1"}`, `cpu_usage{i="3"}`), 3)
+
+	got := h.scrape(toolManager(), `cpu_usage{i="1",pod_ip="1"}`, `cpu_usage{i="2",pod_ip="2"}`,
+		`cpu_usage{i="1"} stale`, `cpu_usage{i="2",pod_ip="1"} stale`, `cpu_usage{i="3"} stale`)
+
+	assert.Equal(t, []string{
+		`cpu_usage{app="tool-manager", i="1"}`, `cpu_usage{app="tool-manager", i="2"}`, `cpu_usage{app="tool-manager", i="3"} stale`,
+	}, got)
+	assert.Equal(t, int64(2), h.decisions()["dropped/stale"])
+	assert.Equal(t, []string{`cpu_usage{app="tool-manager", i="1"} stale`}, h.scrape(toolManager(), `cpu_usage{i="1",pod_ip="1"} stale`),
+		"it ends when it does")
+}
+
+// A stale marker of an earlier time is of a series that did end.
+func TestASeriesThatComesBackLaterDidEnd(t *testing.T) {
+	h := newHarness(t, `scope: {labels: {drop: [pod_ip]}}`)
+	require.Len(t, h.scrape(toolManager(), `cpu_usage`), 1)
+
+	md := h.build(toolManager(), `cpu_usage stale`, `cpu_usage{pod_ip="1"}`)
+	points := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints()
+	points.At(1).SetTimestamp(points.At(0).Timestamp() + 1)
+	h.sink.Reset()
+	require.NoError(t, h.processor.ConsumeMetrics(t.Context(), md))
+
+	h.in += md.DataPointCount()
+	assert.Equal(t, 2, points.Len())
+	assert.NotContains(t, h.decisions(), "dropped/stale")
+}
+
 func fakeJWT() string {
 	return "eyJ" + strings.Repeat("a1", 10) + "." + "eyJ" + strings.Repeat("b2", 10) + "." + strings.Repeat("c3", 10)
 }
