@@ -16,9 +16,9 @@ import (
 
 const ruleFuzz = "fuzz"
 
-// clear says whether an error tells people what to change: the schema names the key, and `fail` and `required` say what the chart's author
+// isClear says whether an error tells people what to change: the schema names the key, and `fail` and `required` say what the chart's author
 // wrote. Anything else is a template that met a value which it did not expect.
-func clear(err error) bool {
+func isClear(err error) bool {
 	message := err.Error()
 	return strings.Contains(message, "values don't meet the specifications of the schema") || strings.Contains(message, "execution error at (")
 }
@@ -259,7 +259,7 @@ func (f *fuzzer) render(file string, changes []change) (problem string) {
 	}
 	objects, err := render(f.source, values, situations[1], f.source.label(file))
 	if err != nil {
-		if clear(err) {
+		if isClear(err) {
 			f.refused.Add(1)
 			return ""
 		}

@@ -77,10 +77,10 @@ func TestFuzzFindsWhatATemplateDidNotExpect(t *testing.T) {
 }
 
 func TestClear(t *testing.T) {
-	assert.True(t, clear(errors.New("values don't meet the specifications of the schema(s) in the following chart(s): otel")))
-	assert.True(t, clear(errors.New("execution error at (otel/templates/x.yaml:1:4): backend.preset is not set")))
-	assert.False(t, clear(errors.New(`template: otel/templates/x.yaml:1:4: executing "x" at <.Values.a.b>: nil pointer evaluating interface {}.b`)))
-	assert.False(t, clear(errors.New("YAML parse error on otel/templates/x.yaml: error converting YAML to JSON")))
+	assert.True(t, isClear(errors.New("values don't meet the specifications of the schema(s) in the following chart(s): otel")))
+	assert.True(t, isClear(errors.New("execution error at (otel/templates/x.yaml:1:4): backend.preset is not set")))
+	assert.False(t, isClear(errors.New(`template: otel/templates/x.yaml:1:4: executing "x" at <.Values.a.b>: nil pointer evaluating interface {}.b`)))
+	assert.False(t, isClear(errors.New("YAML parse error on otel/templates/x.yaml: error converting YAML to JSON")))
 }
 
 func TestRefusal(t *testing.T) {

@@ -49,7 +49,7 @@ func (r refusal) check(err error) string {
 	switch {
 	case err == nil:
 		return fmt.Sprintf("is rendered, and has to be refused with %q", r.want)
-	case !clear(err):
+	case !isClear(err):
 		return "is refused by accident: " + err.Error()
 	case !strings.Contains(err.Error(), r.want):
 		return fmt.Sprintf("is refused with %q, and not with %q", err, r.want)
