@@ -3,7 +3,10 @@
 package legacy_test
 
 import (
+	"crypto/rand"
 	"flag"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +135,31 @@ func compare(t *testing.T, golden string, all []labels.Labels) {
 	assert.Equal(t, string(want), text, "run this test with -rewrite, and read the difference")
 }
 
+// The variables that deployments set already are enough: a token is asked for with them, and nothing shows the secret.
+func TestVariablesOfTheConnector(t *testing.T) {
+	secret := rand.Text()
+	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		if password != secret || r.FormValue("scope") != "https://monitor.azure.com/.default" {
+			http.Error(w, "", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"access_token": "not-a-token", "token_type": "Bearer", "expires_in": 3600}`)) // the client may be gone
+	}))
+	t.Cleanup(tokens.Close)
+	_, env := startKubeAPI(t)
+	backend := startReceiver(t)
+	c := start(t, inTheTest(t, "resource.yaml", env), map[string]string{
+		"AZURE_REMOTE_WRITE_URL": backend.url, "AZURE_CLIENT_ID": "nobody", "AZURE_CLIENT_SECRET": secret, "AZURE_TOKEN_URL": tokens.URL,
+	})
+	backend.waitFor(t, c, func(all []labels.Labels) bool { return len(all) > 0 })
+	c.stop(t)
+	assert.Equal(t, "Bearer not-a-token", backend.headers.Get("Authorization"))
+	assert.Contains(t, c.log.String(), "authentication -> extensions::oauth2client (the application AZURE_CLIENT_ID with the secret in AZURE_CLIENT_SECRET, ")
+	assert.NotContains(t, c.log.String(), secret)
+}
+
 // What keeps a configuration from starting is said in one line that names what to set or to change.
 func TestRefused(t *testing.T) {
 	address := map[string]string{"REMOTE_WRITE_URL": "https://prometheus.example.com/api/v1/write", "LOG_DIRECTORY": t.TempDir()}
@@ -152,6 +180,13 @@ func TestRefused(t *testing.T) {
 	}
 	out, err := run(t, address, "validate", "--config=metricstransform.yaml")
 	require.NoError(t, err, out)
+
+	unwritable := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(unwritable, nil, 0o600))
+	out, err = run(t, map[string]string{"REMOTE_WRITE_URL": address["REMOTE_WRITE_URL"], "LOG_DIRECTORY": unwritable}, "--config=resource.yaml")
+	require.Error(t, err, out)
+	assert.Contains(t, out, "log::directory: ")
+	assert.Contains(t, out, unwritable)
 
 	f("metricstransform.yaml", nil, "exporters::natsexporter: there is no address to deliver to, now that it is not NATS: set the environment variable REMOTE_WRITE_URL")
 	f(edited("exporters: [natsexporter]", "exporters: [natsexporter, natsexporter/2]"), address, `references exporter "natsexporter/2" which is not configured`)
