@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package charts holds the Helm charts of the runner. It has no code: README.md says how the charts are made.
+// Package charts holds the Helm charts of the runner. README.md says how they are made.
 package charts
 
 // What the charts share with the code.
