@@ -24,7 +24,7 @@ func (t *translation) readOperations() {
 		if p.signal != signalMetrics || !p.toNATS() {
 			continue
 		}
-		for _, id := range p.processors {
+		for _, id := range p.ids["processors"] {
 			settings := section(t.config, "processors", id)
 			switch typeOf(id) {
 			case "resource":
@@ -34,10 +34,6 @@ func (t *translation) readOperations() {
 					transform, _ := transform.(map[string]any)
 					t.readOperationList(p, id, transform["operations"], "new_label", "label")
 				}
-			case "runner":
-				for label := range section(settings, "metadata") {
-					t.operations = append(t.operations, operation{p, id, "upsert", label, ""})
-				}
 			}
 		}
 	}
@@ -46,8 +42,12 @@ func (t *translation) readOperations() {
 // readOperationList reads a list in which each has an action, and keys for the label that it sets and for what that was called.
 func (t *translation) readOperationList(p *pipeline, id string, items any, label, from string) {
 	for _, item := range list(items) {
-		o, _ := item.(map[string]any)
-		t.operations = append(t.operations, operation{p, id, text(o["action"]), text(o[label]), text(o[from])})
+		keys, _ := item.(map[string]any)
+		o := operation{pipeline: p, processor: id}
+		o.action, _ = keys["action"].(string)
+		o.label, _ = keys[label].(string)
+		o.from, _ = keys[from].(string)
+		t.operations = append(t.operations, o)
 	}
 }
 

@@ -65,7 +65,7 @@ type translation struct {
 // natsExporter decides what becomes of an exporter.
 func (t *translation) natsExporter(id string) error {
 	t.exporters[id] = ""
-	if !slices.ContainsFunc(t.pipelines, func(p *pipeline) bool { return p.signal == signalMetrics && slices.Contains(p.exporters, id) }) {
+	if !slices.ContainsFunc(t.pipelines, func(p *pipeline) bool { return p.signal == signalMetrics && slices.Contains(p.ids["exporters"], id) }) {
 		t.takeOut("exporters::"+id, "no pipeline delivers metrics through it")
 		return nil
 	}

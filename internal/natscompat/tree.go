@@ -13,9 +13,9 @@ const signalMetrics = "metrics"
 
 // pipeline is one of service::pipelines.
 type pipeline struct {
-	path                             string // its key
-	signal                           string
-	receivers, processors, exporters []string
+	path   string // its key
+	signal string
+	ids    map[string][]string // of its components, by role: receivers, processors, exporters
 }
 
 // pipelinesOf are the pipelines by ID, without those that the collector cannot read either.
@@ -27,9 +27,9 @@ func pipelinesOf(config map[string]any) []*pipeline {
 		if !ok {
 			continue
 		}
-		p := &pipeline{path: "service::pipelines::" + id, signal: typeOf(id)}
-		for role, ids := range map[string]*[]string{"receivers": &p.receivers, "processors": &p.processors, "exporters": &p.exporters} {
-			*ids = texts(body[role])
+		p := &pipeline{"service::pipelines::" + id, typeOf(id), map[string][]string{}}
+		for role, ids := range body {
+			p.ids[role] = texts(ids)
 		}
 		out = append(out, p)
 	}
@@ -37,7 +37,7 @@ func pipelinesOf(config map[string]any) []*pipeline {
 }
 
 // toNATS says whether the pipeline delivers to NATS.
-func (p *pipeline) toNATS() bool { return len(ofType(p.exporters, natsType, true)) > 0 }
+func (p *pipeline) toNATS() bool { return len(ofType(p.ids["exporters"], natsType, true)) > 0 }
 
 // section is the map at a path; nil where there is none.
 func section(config map[string]any, path ...string) map[string]any {
