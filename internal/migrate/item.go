@@ -37,6 +37,8 @@ type Item struct {
 	To string `json:"to,omitempty"`
 	// Reason says why, and what to do where something is to be done.
 	Reason string `json:"reason"`
+	// Look says that it is delivered otherwise than before, or that somebody should decide about it.
+	Look bool `json:"look,omitempty"`
 }
 
 // collect gathers items about one file.
@@ -46,7 +48,7 @@ type collect struct {
 }
 
 func (c *collect) add(line int, key string, action Action, to, reason string) {
-	c.items = append(c.items, Item{File: c.file.Name, Line: line, Key: key, Action: action, To: to, Reason: reason})
+	c.items = append(c.items, Item{File: c.file.Name, Line: line, Key: key, Action: action, To: to, Reason: reason, Look: action == Refused})
 }
 
 // sortItems puts them in the order of the text.
