@@ -92,8 +92,8 @@ func uids(pods []corev1.Pod) map[string]types.UID {
 	return found
 }
 
-// ready says whether every workload of the namespace has all of its replicas, of its latest revision, and no pod is on its
-// way out.
+// ready says whether every workload of the namespace has all of its replicas, of its latest revision, with a pod that is ready
+// for each, and no pod is on its way out.
 func (c *cluster) ready(ctx context.Context, namespace string) (bool, string, error) {
 	deployments, err := c.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -104,12 +104,15 @@ func (c *cluster) ready(ctx context.Context, namespace string) (bool, string, er
 		return false, "", err
 	}
 	var waiting []string
+	want := 0
 	for _, d := range deployments.Items {
+		want += int(*d.Spec.Replicas)
 		if !deploymentReady(d) {
 			waiting = append(waiting, fmt.Sprintf("%s %d/%d", d.Name, d.Status.ReadyReplicas, *d.Spec.Replicas))
 		}
 	}
 	for _, s := range sets.Items {
+		want += int(*s.Spec.Replicas)
 		if !statefulSetReady(s) {
 			waiting = append(waiting, fmt.Sprintf("%s %d/%d", s.Name, s.Status.ReadyReplicas, *s.Spec.Replicas))
 		}
@@ -118,10 +121,18 @@ func (c *cluster) ready(ctx context.Context, namespace string) (bool, string, er
 	if err != nil {
 		return false, "", err
 	}
+	serving := 0
 	for _, pod := range pods {
 		if pod.DeletionTimestamp != nil {
 			waiting = append(waiting, pod.Name+" is ending")
 		}
+		if ready(&pod) {
+			serving++
+		}
+	}
+	// A workload's status is a moment behind: a pod that was deleted by force counts there as ready for a little longer.
+	if serving < want {
+		waiting = append(waiting, fmt.Sprintf("%d of %d pods", serving, want))
 	}
 	if len(waiting) > 0 {
 		return false, "not ready: " + strings.Join(waiting, ", "), nil
