@@ -85,7 +85,7 @@ func inTheTest(t *testing.T, file string, env environment) string {
 		"blackbox-exporter:9115", blackbox,
 	)
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(replacer.Replace(string(text))), 0o600)) //nolint:gosec // the test's own folder
+	require.NoError(t, os.WriteFile(path, []byte(replacer.Replace(string(text))), 0o600)) //nolint:gosec // the test's own folder //nolint:gosec // the test's own folder
 	return path
 }
 

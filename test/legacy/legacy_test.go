@@ -169,7 +169,7 @@ func TestRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, strings.Count(string(text), old), old)
 		path := filepath.Join(t.TempDir(), "config.yaml")
-		require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(text), old, with, 1)), 0o600)) //nolint:gosec // the test's own folder
+		require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(text), old, with, 1)), 0o600)) //nolint:gosec // the test's own folder //nolint:gosec // the test's own folder
 		return path
 	}
 	f := func(file string, env map[string]string, want string) {
