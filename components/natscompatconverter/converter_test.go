@@ -100,7 +100,7 @@ func TestIdempotent(t *testing.T) {
 func TestSecret(t *testing.T) {
 	secret := strings.Repeat("0", 8) // YAML would make a number of it
 	setEnv(t, map[string]string{     //nolint:gosec // names of variables
-		"AZURE_REMOTE_WRITE_URL": "https://example.metrics.ingest.monitor.azure.com/api/v1/write", "AZURE_CLIENT_SECRET": secret, //nolint:gosec // made up
+		"AZURE_REMOTE_WRITE_URL": "https://example.metrics.ingest.monitor.azure.com/api/v1/write", "AZURE_CLIENT_SECRET": secret,
 		"AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111", "AZURE_TOKEN_URL": "https://login.microsoftonline.us/contoso.example/oauth2/v2.0/token",
 	})
 	conf, logs, err := resolve(t, "file:../../test/legacy/resource.yaml", NewFactory())
