@@ -179,6 +179,31 @@ func TestCommandsOfPages(t *testing.T) {
 	assert.GreaterOrEqual(t, rendered, 8)
 }
 
+// TestInstallationOfTheReadme: the first command that people copy needs the values that it names, and no others.
+func TestInstallationOfTheReadme(t *testing.T) {
+	var words []string
+	for _, command := range indented(read(t, filepath.Join(root, "README.md"))) {
+		if strings.HasPrefix(command, "helm install ") {
+			var err error
+			words, err = shlex.Split(command)
+			require.NoError(t, err)
+		}
+	}
+	require.NotEmpty(t, words, "README.md has no helm install")
+	require.NoError(t, renderCommand(root, words[2:]))
+
+	sets := 0
+	for i := range words {
+		if words[i] != "--set" {
+			continue
+		}
+		sets++
+		key, _, _ := strings.Cut(words[i+1], "=")
+		assert.ErrorContains(t, renderCommand(root, slices.Delete(slices.Clone(words), i, i+2)[2:]), key, "without it")
+	}
+	assert.Equal(t, 3, sets)
+}
+
 // renderCommand says why what a command would install does not render.
 func renderCommand(folder string, words []string) error {
 	_, err := renderWords(folder, words)
