@@ -101,6 +101,12 @@ bench-delivery: build bin/prometheus ## Measure what a delivered sample costs, n
 bench-pushdown: build ## Measure what it saves to drop at the scrape what is out of scope
 	@go run ./test/peers/pushdown
 
+.PHONY: bench-nats
+bench-nats: build ## Measure the path over NATS that ours replaces: costs, freshness, losses, parity; needs root
+	@cd test/peers/natshop && ../../../hack/progress.sh 'Building NATS and both ends of it' \
+		go build -ldflags '$(LDFLAGS)' -o ../../../bin/natshop/ ./collector github.com/nats-io/nats-server/v2
+	@cd test/peers/natshop && go run .
+
 # A Prometheus server, to be compared with. Its modules are not ours: it has a go.mod of its own.
 bin/prometheus: tools/prometheus/go.mod
 	@mkdir -p bin

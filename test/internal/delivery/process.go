@@ -48,6 +48,9 @@ func Start(name, binary string, args, env []string, logPath string) (*Process, e
 	return p, nil
 }
 
+// PID is the process's ID.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Running is the error of a process that has ended although nobody asked it to.
 func (p *Process) Running() error {
 	select {
