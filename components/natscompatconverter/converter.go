@@ -15,20 +15,28 @@ import (
 
 // NewFactory returns the factory of the converter.
 func NewFactory() confmap.ConverterFactory {
+	return NewFactoryFor(os.Getenv)
+}
+
+// NewFactoryFor is NewFactory with another environment than that of the process: getenv returns "" for a variable that is not set.
+func NewFactoryFor(getenv func(name string) string) confmap.ConverterFactory {
 	return confmap.NewConverterFactory(func(set confmap.ConverterSettings) confmap.Converter {
-		return converter{set.Logger}
+		return converter{set.Logger, getenv}
 	})
 }
 
-type converter struct{ logger *zap.Logger }
+type converter struct {
+	logger *zap.Logger
+	getenv func(string) string
+}
 
 // Convert makes the changes. The error says what keeps it from it, and what to do.
 func (c converter) Convert(_ context.Context, conf *confmap.Conf) error {
-	changes, err := natscompat.Translate(tree(conf), os.Getenv)
+	changes, err := natscompat.Translate(tree(conf), c.getenv)
 	if err != nil {
 		return fmt.Errorf("a configuration that delivered over NATS: %w", err)
 	}
-	if err := natscompat.Apply(conf, changes, os.Getenv); err != nil {
+	if err := natscompat.Apply(conf, changes, c.getenv); err != nil {
 		return fmt.Errorf("a configuration that delivered over NATS: %w", err)
 	}
 	for _, change := range changes {

@@ -112,8 +112,9 @@ steps:
 			"kubiya-apps endpointslice/runner-acme/workflow-engine-a http://127.0.77.14:18081/metrics",
 			"kube-state-metrics pod/runner-acme/kube-state-metrics-0 http://127.0.77.15:8080/metrics",
 			"otel-collector static_configs[0] http://127.0.0.1:8888/metrics",
+			"probes svc/runner-acme/kubiya-operator http://127.0.0.1:9115/probe?module=tcp_connect&target=kubiya-operator.runner-acme.svc%3A80",
 		}, kept(30*time.Second))
-		assert.Len(t, kept(60*time.Second), 5)
+		assert.Len(t, kept(60*time.Second), 6)
 		goroutines := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "go_goroutines")
 		assert.Len(t, r.Live(30*time.Second, goroutines), 3)
 		assert.Len(t, r.Live(5*time.Minute, goroutines), 2, "it went stale when the pod was gone")

@@ -21,13 +21,17 @@ import (
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 
 	"github.com/kubiyabot/otelcol-runner/components/durableremotewriteexporter"
+	"github.com/kubiyabot/otelcol-runner/components/natscompatconverter"
 	"github.com/kubiyabot/otelcol-runner/components/scopepushdownconverter"
 	"github.com/kubiyabot/otelcol-runner/processors/runnerprocessor"
 )
 
-// converters are the distribution's.
-func converters() []confmap.ConverterFactory {
-	return []confmap.ConverterFactory{scopepushdownconverter.NewFactory()}
+// converters are the distribution's, in its order, for an environment.
+func converters(env map[string]string) []confmap.ConverterFactory {
+	return []confmap.ConverterFactory{
+		natscompatconverter.NewFactoryFor(func(name string) string { return env[name] }),
+		scopepushdownconverter.NewFactory(),
+	}
 }
 
 // processorFactories are the distribution's processors by type, under their former names as well. A test compares them with the manifest.

@@ -39,7 +39,7 @@ func TestComponentsOfTheDistribution(t *testing.T) {
 		types[f.Type().String()] = true
 	}
 	assert.Len(t, types, len(manifest.Exporters), "exporters")
-	assert.Len(t, converters(), len(manifest.Converters), "converters")
+	assert.Len(t, converters(nil), len(manifest.Converters), "converters")
 }
 
 func TestLoadErrors(t *testing.T) {

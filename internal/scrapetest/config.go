@@ -51,7 +51,7 @@ var prometheusType = component.MustNewType("prometheus")
 // env nor has a default is an error that names it, as is a component that the distribution has not got or whose configuration it
 // refuses.
 func Load(file *configfile.File, env map[string]string) (*Config, error) {
-	return load(file, env, converters())
+	return load(file, env, converters(env))
 }
 
 // LoadUnconverted is Load without the distribution's converters: nothing is derived from what stands in the file. The processors of such a
