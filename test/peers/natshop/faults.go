@@ -36,6 +36,8 @@ const (
 	peace = 10 * time.Second
 	// inFlight is how long before a kill a page may have been served without being owed: the collector was at work on it.
 	inFlight = time.Second
+	// edge is how many samples may be counted as missing only because a window does not begin and end with a scrape: two pages of each target.
+	edge = 2 * faultTargets * faultSeries
 	// diskBytes is the size of the disk that is filled.
 	diskBytes = 16 << 20
 )
@@ -273,8 +275,7 @@ func (p *path) account(ctx context.Context, values delivery.Values, scrapes []sc
 	l.Faults[last] -= min(refused, l.Faults[last])
 	for name := range l.Faults {
 		l.Lost += l.Faults[name]
-		// A page less at the edge of a window is none that is missing.
-		if l.Missing[name] < 2*faultTargets*faultSeries {
+		if l.Missing[name] < edge {
 			l.Missing[name] = 0
 		}
 	}

@@ -89,7 +89,7 @@ func (f figures) table(o options) string {
 		}
 		row("together", f.Lost[ours], f.Lost[core], f.Lost[jetstream])
 	})
-	out.WriteString("\nSamples that nobody can query, be they lost, refused (and counted) or never scraped:\n\n")
+	fmt.Fprintf(&out, "\nSamples that nobody can query, be they lost, refused (and counted) or never scraped, where they are %d or more:\n\n", edge)
 	columns(&out, func(row func(...any)) {
 		row("", titles[ours], titles[core], titles[jetstream])
 		for _, fault := range faults {
