@@ -58,6 +58,7 @@ type settings struct {
 	Scrape        string
 	Dir           string // where the log or the stream is
 	URL           string
+	Limit         int    // of ours: above the number of series
 	MaxWait       string // of ours; empty: as it ships
 	Server        string
 	Monitor       string
@@ -130,6 +131,7 @@ func newPath(name, dir string, t *targets, s settings) (*path, error) {
 		s.Path = name
 	}
 	p.asked, s.Dir, s.URL, s.JetStream = s.Path, p.state, "http://"+p.receiver+writePath, name == jetstream
+	s.Limit = 1_000_000
 	s.Monitor, s.Server = p.monitor, addresses[2]
 	for i, target := range t.names {
 		s.Targets = append(s.Targets, exposed{target, t.address, components[i%len(components)]})
